@@ -1,0 +1,56 @@
+"""The `fluxtui` command: a table of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+import fluxtui
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "console": ("fluxtui.cli.console", "Open the fleet console (what `fluxtui` alone does)."),
+    "get": ("fluxtui.cli.get", "List Flux objects of all selected clusters."),
+    "reconcile": ("fluxtui.cli.reconcile", "Reconcile objects and wait for the outcome."),
+    "suspend": ("fluxtui.cli.suspend", "Suspend the reconciliation of objects."),
+    "resume": ("fluxtui.cli.resume", "Resume suspended objects and wait for the outcome."),
+    "tree": ("fluxtui.cli.tree", "Print what an object manages, as a tree."),
+    "trace": ("fluxtui.cli.trace", "Print the chain from an object to its source."),
+    "build": ("fluxtui.cli.build", "Build a kustomization directory."),
+    "engine": ("fluxtui.cli.engine", "Run the GitOps engine for clusters without Flux controllers."),
+    "install": ("fluxtui.cli.install", "Install the Flux CRDs and the flux-system namespace."),
+    "uninstall": ("fluxtui.cli.uninstall", "Remove what install has put there."),
+    "sandbox": ("fluxtui.cli.sandbox", "Serve API servers in process, on loopback."),
+    "demo": ("fluxtui.cli.demo", "A sandbox fleet, its engine and the console, in one command."),
+    "check": ("fluxtui.cli.check", "Check the selected clusters and what runs Flux there."),
+    "version": ("fluxtui.cli.version", "Print the versions of fluxtui and of Flux on the clusters."),
+}
+"""Command name → (module, one-line help). The module's `command` is a `click.Command`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command runs; help texts come from the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(fluxtui.__version__, prog_name="fluxtui")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """A terminal fleet console and GitOps engine for Flux CD."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(LazyGroup.get_command(ctx.command, ctx, "console"))  # type: ignore[arg-type]

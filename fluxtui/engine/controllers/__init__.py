@@ -1,0 +1,1 @@
+"""Reconcilers, one package a toolkit; siblings that never import each other."""

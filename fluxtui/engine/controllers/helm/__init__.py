@@ -1,0 +1,1 @@
+"""Reconcilers of the helm.toolkit.fluxcd.io kinds."""

@@ -1,0 +1,1 @@
+"""Reconcilers of the image.toolkit.fluxcd.io kinds; the engine has none yet."""

@@ -1,0 +1,1 @@
+"""Reconcilers of the kustomize.toolkit.fluxcd.io kinds."""
