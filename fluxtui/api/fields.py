@@ -25,7 +25,7 @@ Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """RFC 3339, UTC, whole seconds."""
 
 
-class Spec(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
+class Spec(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
     """Base of everything under `spec`: read, never written."""
 
 
@@ -85,8 +85,8 @@ class Image(Spec):
 class CommonMetadata(Spec):
     """Labels and annotations set on every object of a build."""
 
-    labels: Annotated[dict[str, str], doc("Labels to add.")] = {}
-    annotations: Annotated[dict[str, str], doc("Annotations to add.")] = {}
+    labels: Annotated[dict[str, str], doc("Labels to add.")] = msgspec.field(default_factory=dict)
+    annotations: Annotated[dict[str, str], doc("Annotations to add.")] = msgspec.field(default_factory=dict)
 
 
 class IgnoreRule(Spec):
@@ -127,4 +127,4 @@ class InventoryEntry(Status):
 class Inventory(Status):
     """The objects an applier manages."""
 
-    entries: list[InventoryEntry] = []
+    entries: list[InventoryEntry] = msgspec.field(default_factory=list)

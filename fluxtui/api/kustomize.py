@@ -5,7 +5,7 @@ Source: docs/spec/v1/kustomizations.md of fluxcd/kustomize-controller.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -71,7 +71,9 @@ class PostBuild(Spec):
     """Variable substitution in the built manifests."""
 
     substitute: Annotated[dict[str, str] | None, doc("Variables and their values.")] = None
-    substitute_from: Annotated[list[SubstituteReference], doc("ConfigMaps and Secrets whose keys are variables.")] = []
+    substitute_from: Annotated[list[SubstituteReference], doc("ConfigMaps and Secrets whose keys are variables.")] = (
+        msgspec.field(default_factory=list)
+    )
     substitute_strategy: Annotated[
         Literal["", "WithVariables", "Always"],
         doc("WithVariables: substitute when there is a variable (the default); Always: even without one."),
@@ -90,22 +92,32 @@ class KustomizationSpec(Spec):
     timeout: Annotated[Duration | None, doc("Limit of apply and health checks, by default spec.interval.")] = None
     wait: Annotated[bool, doc("Wait for the health of every applied object.")] = False
     force: Annotated[bool, doc("Recreate objects whose immutable fields changed.", default=False)] = False
-    depends_on: Annotated[list[DependencyReference], doc("Kustomizations that must be ready first.")] = []
-    health_checks: Annotated[list[HealthCheck], doc("Objects whose health is waited for.")] = []
-    health_check_exprs: Annotated[list[CustomHealthCheck], doc("CEL health checks of custom resources.")] = []
+    depends_on: Annotated[list[DependencyReference], doc("Kustomizations that must be ready first.")] = msgspec.field(
+        default_factory=list
+    )
+    health_checks: Annotated[list[HealthCheck], doc("Objects whose health is waited for.")] = msgspec.field(
+        default_factory=list
+    )
+    health_check_exprs: Annotated[list[CustomHealthCheck], doc("CEL health checks of custom resources.")] = (
+        msgspec.field(default_factory=list)
+    )
     target_namespace: Annotated[Namespace | None, doc("Namespace set on all objects.")] = None
     name_prefix: Annotated[Affix | None, doc("Prefix of all names.")] = None
     name_suffix: Annotated[Affix | None, doc("Suffix of all names.")] = None
     common_metadata: Annotated[CommonMetadata | None, doc("Labels and annotations set on all objects.")] = None
-    components: Annotated[list[str], doc("Paths of kustomize Components, relative to spec.path.")] = []
+    components: Annotated[list[str], doc("Paths of kustomize Components, relative to spec.path.")] = msgspec.field(
+        default_factory=list
+    )
     ignore_missing_components: Annotated[bool, doc("Leave out components that the source does not have.")] = False
-    patches: Annotated[list[Patch], doc("Strategic merge and JSON patches.")] = []
-    images: Annotated[list[Image], doc("Images to replace.")] = []
+    patches: Annotated[list[Patch], doc("Strategic merge and JSON patches.")] = msgspec.field(default_factory=list)
+    images: Annotated[list[Image], doc("Images to replace.")] = msgspec.field(default_factory=list)
     post_build: Annotated[PostBuild | None, doc("Variable substitution.")] = None
     build_metadata: Annotated[
         list[Literal["originAnnotations", "transformerAnnotations"]], doc("kustomize build metadata to add.")
-    ] = []
-    ignore: Annotated[list[IgnoreRule], doc("Fields left out of drift detection and apply.")] = []
+    ] = msgspec.field(default_factory=list)
+    ignore: Annotated[list[IgnoreRule], doc("Fields left out of drift detection and apply.")] = msgspec.field(
+        default_factory=list
+    )
     deletion_policy: Annotated[
         Literal["", "MirrorPrune", "Delete", "WaitForTermination", "Orphan"],
         doc("What happens to the applied objects when this object is deleted, by default MirrorPrune."),
@@ -113,8 +125,6 @@ class KustomizationSpec(Spec):
     service_account_name: Annotated[str, doc("ServiceAccount to impersonate.")] = ""
     kube_config: Annotated[KubeConfigReference | None, doc("Remote cluster to apply to.")] = None
     decryption: Annotated[Decryption | None, doc("Decryption of Secrets.")] = None
-
-    RULES: ClassVar = ()
 
 
 class Snapshot(Status):
@@ -126,20 +136,20 @@ class Snapshot(Status):
     last_reconciled_duration: str
     last_reconciled_status: str
     total_reconciliations: int
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class KustomizationStatus(Status):
     """What was applied last."""
 
     observed_generation: int = 0
-    conditions: list[Condition] = []
+    conditions: list[Condition] = msgspec.field(default_factory=list)
     last_applied_revision: str = ""
     last_applied_origin_revision: str = ""
     last_attempted_revision: str = ""
     last_handled_reconcile_at: str = ""
     inventory: Inventory | None = None
-    history: list[Snapshot] = []
+    history: list[Snapshot] = msgspec.field(default_factory=list)
 
 
 class Kustomization(msgspec.Struct, kw_only=True, rename="camel"):

@@ -27,7 +27,7 @@ class Artifact(Status):
     last_update_time: Timestamp
     size: int | None = None
     """Bytes."""
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class GitRepositoryRef(Spec):
@@ -62,7 +62,8 @@ class GitRepositorySpec(Spec):
 
     RULES: ClassVar = (
         (
-            "!has(self.serviceAccountName) || (has(self.provider) && (self.provider == 'azure' || self.provider == 'aws'))",
+            "!has(self.serviceAccountName) || "
+            "(has(self.provider) && (self.provider == 'azure' || self.provider == 'aws'))",
             "serviceAccountName can only be set when provider is 'azure' or 'aws'",
         ),
     )
@@ -86,21 +87,25 @@ class GitRepositorySpec(Spec):
     ignore: Annotated[str | None, doc("Exclusions in .gitignore syntax; replaces the default exclusions.")] = None
     suspend: Annotated[bool, doc("Stops the reconciliation of this object.")] = False
     recurse_submodules: Annotated[bool, doc("Fetch submodules too.")] = False
-    include: Annotated[list[GitRepositoryInclude], doc("Artifacts of other GitRepositories to be included.")] = []
-    sparse_checkout: Annotated[list[str], doc("Directories to check out; all others are left out.")] = []
+    include: Annotated[list[GitRepositoryInclude], doc("Artifacts of other GitRepositories to be included.")] = (
+        msgspec.field(default_factory=list)
+    )
+    sparse_checkout: Annotated[list[str], doc("Directories to check out; all others are left out.")] = msgspec.field(
+        default_factory=list
+    )
 
 
 class GitRepositoryStatus(Status):
     """What was fetched last."""
 
     observed_generation: int = 0
-    conditions: list[Condition] = []
+    conditions: list[Condition] = msgspec.field(default_factory=list)
     artifact: Artifact | None = None
-    included_artifacts: list[Artifact] = []
+    included_artifacts: list[Artifact] = msgspec.field(default_factory=list)
     observed_ignore: str | None = None
     observed_recurse_submodules: bool = False
-    observed_include: list[GitRepositoryInclude] = []
-    observed_sparse_checkout: list[str] = []
+    observed_include: list[GitRepositoryInclude] = msgspec.field(default_factory=list)
+    observed_sparse_checkout: list[str] = msgspec.field(default_factory=list)
     source_verification_mode: str = ""
     last_handled_reconcile_at: str = ""
 
@@ -131,7 +136,7 @@ class ExternalArtifactSpec(Spec):
 class ExternalArtifactStatus(Status):
     """The artifact, written by a third party."""
 
-    conditions: list[Condition] = []
+    conditions: list[Condition] = msgspec.field(default_factory=list)
     artifact: Artifact | None = None
 
 
