@@ -144,5 +144,5 @@ class ExternalArtifact(msgspec.Struct, kw_only=True, rename="camel"):
     """An artifact produced by a controller outside of Flux."""
 
     metadata: ObjectMeta
-    spec: ExternalArtifactSpec = ExternalArtifactSpec()
+    spec: ExternalArtifactSpec = msgspec.field(default_factory=ExternalArtifactSpec)
     status: ExternalArtifactStatus = msgspec.field(default_factory=ExternalArtifactStatus)
