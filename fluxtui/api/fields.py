@@ -6,7 +6,7 @@ into the CRD.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -98,6 +98,17 @@ class IgnoreRule(Spec):
 
 class KubeConfigReference(Spec):
     """Where to find the kubeconfig of a remote cluster."""
+
+    RULES: ClassVar = (
+        (
+            "has(self.configMapRef) || has(self.secretRef)",
+            "exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must be specified",
+        ),
+        (
+            "!has(self.configMapRef) || !has(self.secretRef)",
+            "exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must be specified",
+        ),
+    )
 
     secret_ref: Annotated[SecretKeyReference | None, doc("Secret that holds a kubeconfig.")] = None
     config_map_ref: Annotated[LocalObjectReference | None, doc("ConfigMap that names a cloud provider's cluster.")] = (
