@@ -29,7 +29,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module only when that command runs; help texts come from the table."""
+    """A group that imports a command's module only when that command runs; help texts come from the table.
+
+    Without a command, options are the console's: `fluxtui --kubeconfig a.yaml` is `fluxtui console --kubeconfig a.yaml`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+            args = ["console", *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -47,10 +55,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(fluxtui.__version__, prog_name="fluxtui")
-@click.pass_context
-def cli(ctx: click.Context) -> None:
-    """A terminal fleet console and GitOps engine for Flux CD."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(LazyGroup.get_command(ctx.command, ctx, "console"))  # type: ignore[arg-type]
+def cli() -> None:
+    """A terminal fleet console and GitOps engine for Flux CD.
+
+    Without a command, the console opens; its options may follow directly.
+    """
