@@ -17,9 +17,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run(
-        [str(argument) for argument in arguments], cwd=cwd or "/", capture_output=True, text=True, check=False, timeout=120
-    )
+    command = [str(argument) for argument in arguments]
+    done = subprocess.run(command, cwd=cwd or "/", capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs; help texts come from the table.
 
-    Without a command, options are the console's: `fluxtui --kubeconfig a.yaml` is `fluxtui console --kubeconfig a.yaml`.
+    Without a command, options are the console's: `fluxtui --ascii` is `fluxtui console --ascii`.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
