@@ -1,0 +1,254 @@
+"""The key table: the only place with key strings. Help, footer, palette and the README's table are made from it.
+
+Every binding has an id (the settings file remaps by it), a description, a tooltip and a group. Scopes say where a
+binding is active; a scope sees its parents' bindings too, so the same key may not mean two things along one chain.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+
+from textual.binding import Binding
+from textual.keys import KEY_ALIASES, KEY_NAME_REPLACEMENTS, Keys
+
+MOVE = Binding.Group("Move")
+SHOW = Binding.Group("Look closer")
+ACT = Binding.Group("Act on objects")
+MARK = Binding.Group("Mark")
+FIND = Binding.Group("Find")
+TEXT = Binding.Group("Inside the pane")
+PROGRAM = Binding.Group("Program")
+
+GROUPS: tuple[Binding.Group, ...] = (MOVE, FIND, SHOW, TEXT, ACT, MARK, PROGRAM)
+"""In the order help shows them."""
+
+
+def _key(
+    keys: str, action: str, identity: str, description: str, tooltip: str, group: Binding.Group, *, shown: bool = False
+) -> Binding:
+    return Binding(keys, action, description, show=shown, tooltip=tooltip, id=identity, group=group)
+
+
+APP: tuple[Binding, ...] = (
+    _key("Q,ctrl+q,ctrl+c", "quit", "quit", "quit", "Leave fluxtui", PROGRAM),
+    _key("T", "next_theme", "theme", "theme", "Switch to the next colour theme", PROGRAM),
+)
+
+LIST: tuple[Binding, ...] = (
+    _key("down,j", "move(1)", "down", "down", "Move the selection down", MOVE),
+    _key("up,k", "move(-1)", "up", "up", "Move the selection up", MOVE),
+    _key("pagedown,ctrl+f", "page(1)", "page-down", "page down", "Move down one page", MOVE),
+    _key("pageup,ctrl+b", "page(-1)", "page-up", "page up", "Move up one page", MOVE),
+    _key("home", "edge(-1)", "first", "first", "Move to the first line", MOVE),
+    _key("end", "edge(1)", "last", "last", "Move to the last line", MOVE),
+    _key("enter", "activate", "open", "open", "Open or close a branch; read an object in the pane", MOVE),
+)
+
+TREE: tuple[Binding, ...] = (
+    _key("right", "unfold", "unfold", "unfold", "Open the branch", MOVE),
+    _key("left,h", "fold", "fold", "fold", "Close the branch, or go to its parent", MOVE),
+    _key("x", "unfold_all", "unfold-all", "unfold all", "Open or close all branches below the line", MOVE),
+    _key("n", "next_match(1)", "next-match", "next match", "Next match of the filter, else next failure", FIND),
+    _key("N", "next_match(-1)", "previous-match", "previous match", "Previous match, else failure", FIND),
+    _key("space", "mark", "mark", "mark", "Mark the object and move on", MARK, shown=True),
+    _key("v", "mark_range", "mark-range", "range", "Mark from the last mark to here", MARK),
+)
+
+FLEET: tuple[Binding, ...] = (
+    _key("R", "reconcile", "reconcile", "reconcile", "Reconcile now", ACT, shown=True),
+    _key(
+        "W",
+        "reconcile_with_source",
+        "reconcile-with-source",
+        "with source",
+        "Fetch the source, reconcile",
+        ACT,
+        shown=True,
+    ),
+    _key("s", "suspend", "suspend", "suspend", "Stop reconciling, with a reason", ACT, shown=True),
+    _key("r", "resume", "resume", "resume", "Reconcile again", ACT, shown=True),
+    _key("d", "tab('overview')", "overview", "overview", "State, cause and settings of the object", SHOW),
+    _key("E", "tab('events')", "events", "events", "Events of the object and what it owns", SHOW, shown=True),
+    _key("l", "tab('logs')", "logs", "logs", "What controllers and workloads say", SHOW, shown=True),
+    _key("t", "tab('trace')", "trace", "trace", "From the source to what depends on it", SHOW, shown=True),
+    _key("y", "tab('yaml')", "yaml", "yaml", "The object as YAML", SHOW),
+    _key("tab", "switch_pane", "switch-pane", "other pane", "Move between the tree and the pane", SHOW),
+    _key("z", "zoom", "zoom", "zoom", "Give the active side the whole screen, and back", SHOW),
+    _key("slash", "filter", "filter", "filter", "Filter the fleet as you type", FIND),
+    _key("V", "next_view(1)", "view", "view", "Next view: by kind, ownership, source, failure, flat", FIND),
+    _key("left_square_bracket", "history(-1)", "history-back", "back", "The object looked at before", FIND),
+    _key("right_square_bracket", "history(1)", "history-forward", "forward", "The object looked at after", FIND),
+    _key("minus", "last", "last-object", "last", "Swap with the object before", FIND),
+    _key("c", "copy_name", "copy-name", "copy", "Copy the name to the clipboard", FIND),
+    _key("ctrl+backslash", "clear_marks", "clear-marks", "clear", "Remove all marks", MARK),
+    _key("colon", "palette", "commands", "commands", "All commands, views, clusters and kinds", PROGRAM, shown=True),
+    _key("question_mark", "help", "help", "keys", "This help", PROGRAM, shown=True),
+    _key("escape", "back", "back", "back", "Leave the pane, drop marks, drop the filter", PROGRAM),
+    _key("q", "leave", "leave", "back", "Go back; at the root, leave fluxtui", PROGRAM),
+)
+
+PANE: tuple[Binding, ...] = (
+    _key("right", "next_tab(1)", "next-tab", "next tab", "Next tab", TEXT),
+    _key("left,h", "next_tab(-1)", "previous-tab", "previous tab", "Previous tab", TEXT),
+)
+
+DOCUMENT: tuple[Binding, ...] = (
+    _key("n", "next_hit(1)", "next-hit", "next hit", "Next line that holds the search text", TEXT),
+    _key("N", "next_hit(-1)", "previous-hit", "previous hit", "Previous line that holds it", TEXT),
+    _key("w", "wrap", "wrap", "wrap", "Wrap long lines, or cut them", TEXT),
+    _key("f", "follow", "follow", "follow", "Follow the end of the logs, or pause", TEXT),
+    _key("x", "reveal", "reveal", "reveal", "Show or mask the data of a Secret", TEXT),
+    _key("m", "managed_fields", "managed-fields", "managed fields", "Show or fold managedFields", TEXT),
+    _key("C", "copy_all", "copy-text", "copy all", "Copy the text of the tab", TEXT),
+)
+
+DIALOG: tuple[Binding, ...] = (
+    _key("escape", "cancel", "cancel", "cancel", "Close without doing anything", PROGRAM),
+    _key("tab", "app.focus_next", "next-field", "next", "Next field", PROGRAM),
+    _key("shift+tab", "app.focus_previous", "previous-field", "previous", "Previous field", PROGRAM),
+)
+
+CLOSE: tuple[Binding, ...] = (_key("q,question_mark", "cancel", "close", "close", "Close", PROGRAM),)
+
+PICK: tuple[Binding, ...] = (
+    _key("down,ctrl+n", "pick(1)", "pick-next", "next", "Next entry", PROGRAM),
+    _key("up,ctrl+p", "pick(-1)", "pick-previous", "previous", "Previous entry", PROGRAM),
+)
+
+CRASH: tuple[Binding, ...] = (
+    _key("c", "copy", "copy-report", "copy", "Copy the report", PROGRAM),
+    _key("q,Q,escape,ctrl+c,ctrl+q", "quit", "leave-report", "leave", "Leave", PROGRAM),
+)
+
+SEARCH: tuple[Binding, ...] = (
+    _key("escape", "close", "close-field", "close", "Leave the field", FIND),
+    _key("down,up", "leave_down", "leave-field", "to the list", "Leave the field, keep its text", FIND),
+)
+
+SCOPES: Mapping[str, tuple[Binding, ...]] = {
+    "app": APP,
+    "list": LIST,
+    "tree": TREE,
+    "fleet": FLEET,
+    "pane": PANE,
+    "document": DOCUMENT,
+    "dialog": DIALOG,
+    "close": CLOSE,
+    "pick": PICK,
+    "crash": CRASH,
+    "search": SEARCH,
+}
+
+CHAINS: tuple[tuple[str, ...], ...] = (
+    ("tree", "list", "fleet", "app"),
+    ("document", "list", "pane", "fleet", "app"),
+    ("close", "dialog", "list", "app"),
+    ("pick", "dialog", "app"),
+    ("document", "list", "crash"),
+    ("search",),
+)
+"""Which scopes are active together, innermost first."""
+
+
+def all_bindings() -> Iterator[Binding]:
+    """Every binding of the table, scope by scope."""
+    for bindings in SCOPES.values():
+        yield from bindings
+
+
+def by_group(keymap: Mapping[str, str] | None = None) -> list[tuple[str, list[tuple[str, Binding]]]]:
+    """(group title, [(keys as shown, binding)]) in the order of help, with the user's keys."""
+    keymap = keymap or {}
+    listing: list[tuple[str, list[tuple[str, Binding]]]] = []
+    for group in GROUPS:
+        rows = [(shown(keymap.get(b.id or "", b.key)), b) for b in all_bindings() if b.group is group]
+        listing.append((group.description, rows))
+    return listing
+
+
+def split(keys: str) -> list[str]:
+    """The single keys of a comma-separated list, in Textual's long names: `?` becomes `question_mark`."""
+    names = []
+    for key in (part.strip() for part in keys.split(",")):
+        *modifiers, last = key.split("+")
+        names.append("+".join([*modifiers, _long_name(last) if len(last) == 1 else last]))
+    return names
+
+
+def _long_name(character: str) -> str:
+    """Textual's name of a key: letters and digits are themselves, `?` is `question_mark`."""
+    if character.isalnum():
+        return character
+    name = unicodedata.name(character, character).lower().replace("-", "_").replace(" ", "_")
+    return KEY_NAME_REPLACEMENTS.get(name, name)
+
+
+_NAMES = {
+    "question_mark": "?",
+    "colon": ":",
+    "slash": "/",
+    "minus": "-",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "ctrl+backslash": "ctrl-\\",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "down": "↓",
+    "up": "↑",
+    "left": "←",
+    "right": "→",
+    "escape": "esc",
+}
+
+
+def shown(keys: str) -> str:
+    """Keys as people read them: `down,j` → `↓ j`."""
+    return " ".join(_NAMES.get(key, key.replace("ctrl+", "ctrl-").replace("shift+", "shift-")) for key in split(keys))
+
+
+def shown_first(keys: str) -> str:
+    """The first of several keys, as people read it."""
+    return shown(split(keys)[0])
+
+
+def problems(keymap: Mapping[str, str]) -> list[str]:
+    """What is wrong with the user's keymap, one sentence each; empty when it can be used.
+
+    Checked: unknown binding ids, keys Textual cannot name, and two bindings that are active together on one key.
+    """
+    known = {binding.id for binding in all_bindings()}
+    found = [f"console.keymap: no key binding is called {identity!r}" for identity in keymap if identity not in known]
+    for identity, keys in keymap.items():
+        found += [f"console.keymap.{identity}: {key!r} is not a key" for key in split(keys) if not _is_key(key)]
+    if found:
+        return found
+    return list(dict.fromkeys(sentence for chain in CHAINS for sentence in _conflicts(chain, keymap)))
+
+
+def _conflicts(chain: Sequence[str], keymap: Mapping[str, str]) -> Iterator[str]:
+    owners: dict[str, Binding] = {}
+    for binding in (binding for scope in chain for binding in SCOPES[scope]):
+        for key in split(keymap.get(binding.id or "", binding.key)):
+            other = owners.setdefault(key, binding)
+            if other.id == binding.id or not {other.id, binding.id} & keymap.keys():
+                continue
+            yield (
+                f"console.keymap: {shown(key)!r} is bound twice, "
+                f"to {other.id} ({other.tooltip.lower()}) and to {binding.id} ({binding.tooltip.lower()})"
+            )
+
+
+_KEY_NAMES = frozenset(str(key.value) for key in Keys) | frozenset(
+    alias for aliases in KEY_ALIASES.values() for alias in aliases
+)
+_PUNCTUATION = frozenset(_long_name(chr(code)) for code in range(0x21, 0x7F))
+
+
+def _is_key(key: str) -> bool:
+    *modifiers, last = key.split("+")
+    if not set(modifiers) <= {"ctrl", "shift", "alt", "super", "meta"}:
+        return False
+    if len(last) == 1 or key in _KEY_NAMES or last in _KEY_NAMES:
+        return True
+    return last in _PUNCTUATION

@@ -1,0 +1,117 @@
+"""The command palette: every action, view, cluster, kind and theme by name, found by a few letters of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.strip import Strip
+from textual.widgets import Input
+
+from fluxtui.console import keys, stylesheets
+from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.lines import VirtualList
+
+
+@dataclass(frozen=True)
+class Command:
+    """An entry: what to type, what it does, the key that does the same, and the deed."""
+
+    name: str
+    help: str
+    run: Callable[[], object]
+    key: str = ""
+
+
+class CommandList(VirtualList[Command], can_focus=False):
+    """The commands that match, best first."""
+
+    def key(self, line: Command) -> str:
+        return line.name
+
+    def stamp(self, line: Command) -> str:
+        return ""
+
+    def paint(self, line: Command, width: int) -> Strip:
+        name = Text.assemble(" ", (line.name, self.palette.ink), "  ", (line.help, self.palette.muted), end="")
+        key = Text(f"{line.key} ", self.palette.key, end="")
+        name.truncate(max(0, width - key.cell_len - 1), overflow="ellipsis", pad=True)
+        return Strip([*name.render(self.app.console), *key.render(self.app.console)])
+
+    @property
+    def is_active(self) -> bool:
+        return True
+
+
+class PaletteScreen(ModalScreen[Command | None], inherit_bindings=False):
+    """A field and the commands that match it; Enter runs the one under the bar."""
+
+    CSS_PATH = stylesheets.path("palette")
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.DIALOG, *keys.PICK]
+
+    def __init__(self, palette: Palette, commands: Sequence[Command]) -> None:
+        super().__init__()
+        self._palette = palette
+        self._commands = commands
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="palette"):
+            yield Input(placeholder="a command, view, cluster or kind", id="palette-input", compact=True)
+            yield CommandList(self._palette, id="palette-list")
+
+    def on_mount(self) -> None:
+        self.query_one(CommandList).show(self._commands)
+
+    @on(Input.Changed, "#palette-input")
+    def _narrow(self, event: Input.Changed) -> None:
+        matching = self.query_one(CommandList)
+        matching.show(ranked(self._commands, event.value))
+        matching.action_edge(-1)
+
+    @on(Input.Submitted, "#palette-input")
+    def _run(self) -> None:
+        self.dismiss(self.query_one(CommandList).current)
+
+    @on(VirtualList.Activated)
+    def _clicked(self) -> None:
+        self._run()
+
+    def action_pick(self, step: int) -> None:
+        self.query_one(CommandList).action_move(step)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)
+
+
+def ranked(commands: Sequence[Command], query: str) -> list[Command]:
+    """The commands whose name or help holds the query's letters in order, best first; all of them without a query."""
+    query = query.strip().lower()
+    if not query:
+        return list(commands)
+    scored = [(_score(command, query), command) for command in commands]
+    return [command for score, command in sorted(scored, key=lambda pair: -pair[0]) if score]
+
+
+def _score(command: Command, query: str) -> float:
+    """The better the place of the match, the more; shorter names win among equals; 0 for no match."""
+    name = command.name.lower()
+    brevity = 1 / (2 + len(name))
+    if name == query:
+        return 6
+    if name.startswith(query):
+        return 5 + brevity
+    if any(word.startswith(query) for word in name.replace("-", " ").split()):
+        return 4 + brevity
+    if query in name:
+        return 3 + brevity
+    letters = iter(name)
+    if all(letter in letters for letter in query.replace(" ", "")):
+        return 2 + brevity
+    return 1 + brevity if query in command.help.lower() else 0

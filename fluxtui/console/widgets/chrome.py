@@ -1,0 +1,143 @@
+"""The one-line widgets around the tree: header, views and footer. Each is painted whole from a small value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from fluxtui.console.themes import Palette
+
+
+class Bit(NamedTuple):
+    """A piece of a line that gives way when the line is narrow: the lowest rank goes first."""
+
+    text: Text
+    rank: int
+
+
+class Bar(Widget, inherit_bindings=False):
+    """A line of bits from the left and bits from the right; what does not fit is left out by rank."""
+
+    DEFAULT_CSS = "Bar { height: 1; }"
+    GAP = 2
+
+    def __init__(self, palette: Palette, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.palette = palette
+        self._left: Sequence[Bit] = ()
+        self._right: Sequence[Bit] = ()
+
+    def set_bits(self, left: Sequence[Bit], right: Sequence[Bit] = ()) -> None:
+        """Show these bits; nothing is repainted when they are the same as before."""
+        if (left, right) == (self._left, self._right):
+            return
+        self._left, self._right = left, right
+        self.refresh()
+
+    def use_palette(self, palette: Palette) -> None:
+        self.palette = palette
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        return Strip(compose_line(self._left, self._right, width, self.GAP).render(self.app.console, end=""))
+
+
+def compose_line(left: Sequence[Bit], right: Sequence[Bit], width: int, gap: int = 2) -> Text:
+    """Bits of a line in at most `width` cells, one blank at either end; a last bit too wide is cut."""
+    kept = [*left, *right]
+
+    def length(bits: Sequence[Bit]) -> int:
+        return sum(bit.text.cell_len for bit in bits) + gap * max(0, len(bits) - 1) + 2
+
+    while len(kept) > 1 and length(kept) > width:
+        # Of equal ranks the later one goes first.
+        kept.remove(min(reversed(kept), key=lambda bit: bit.rank))
+    line = Text(" ", end="")
+    starts = [bit for bit in left if any(bit is other for other in kept)]
+    ends = [bit for bit in right if any(bit is other for other in kept)]
+    line.append_text(Text(" " * gap).join(bit.text for bit in starts))
+    tail = Text(" " * gap).join(bit.text for bit in ends)
+    line.append(" " * max(gap if ends and starts else 0, width - line.cell_len - tail.cell_len - 1))
+    line.append_text(tail)
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+class Tabs(Widget, inherit_bindings=False):
+    """Names in a row of which one is active: the views of the tree, the tabs of the pane."""
+
+    DEFAULT_CSS = "Tabs { height: 1; }"
+
+    class Chosen(Message):
+        """A name was clicked."""
+
+        def __init__(self, tabs: Tabs, name: str) -> None:
+            super().__init__()
+            self.tabs = tabs
+            self.name = name
+
+        @property
+        def control(self) -> Tabs:
+            return self.tabs
+
+    def __init__(self, palette: Palette, names: Sequence[tuple[str, str]], *, bar: bool, id: str | None = None) -> None:
+        """
+        Args:
+            names: (name, label) of each.
+            bar: the active one is a bar, flush left; otherwise it is coloured, flush right.
+        """
+        super().__init__(id=id)
+        self.palette = palette
+        self.names = names
+        self.active = names[0][0]
+        self._bar = bar
+
+    def use_palette(self, palette: Palette) -> None:
+        self.palette = palette
+        self.refresh()
+
+    def activate(self, name: str) -> None:
+        """Make a name the active one."""
+        if name != self.active:
+            self.active = name
+            self.refresh()
+
+    def set_names(self, names: Sequence[tuple[str, str]]) -> None:
+        """Offer other names; the active one stays when it is among them, else the first becomes it."""
+        if names == self.names:
+            return
+        self.names = names
+        if self.active not in dict(names):
+            self.active = names[0][0]
+        self.refresh(layout=True)
+
+    def _cells(self) -> list[tuple[str, Text]]:
+        chosen, other = (self.palette.tab, self.palette.muted) if self._bar else (self.palette.link, self.palette.muted)
+        return [
+            (name, Text(f" {label} ", chosen if name == self.active else other, end="")) for name, label in self.names
+        ]
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        line = Text("", end="").join(text for _, text in self._cells())
+        if line.cell_len > width and not self._bar:
+            line = next(text for name, text in self._cells() if name == self.active)
+        if not self._bar:
+            line.pad_left(max(0, width - line.cell_len))
+        line.truncate(width, overflow="ellipsis")
+        return Strip(line.render(self.app.console, end=""))
+
+    def on_click(self, event: events.Click) -> None:
+        cells = self._cells()
+        x = event.x if self._bar else event.x - (self.size.width - sum(text.cell_len for _, text in cells))
+        for name, text in cells:
+            if 0 <= x < text.cell_len:
+                self.post_message(self.Chosen(self, name))
+                return
+            x -= text.cell_len

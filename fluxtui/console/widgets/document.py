@@ -1,0 +1,160 @@
+"""Text of any length in the pane: wrapped or cut lines, a search, lines that lead to an object, following the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from typing import ClassVar, NamedTuple
+
+from rich.text import Text
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.strip import Strip
+
+from fluxtui.console import keys
+from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.lines import VirtualList
+
+
+class Paragraph(NamedTuple):
+    """One logical line: its text, what it is about, and how far its continuation lines are indented."""
+
+    text: Text
+    target: Hashable | None = None
+    """What Enter on the line leads to; the cursor rests on such lines only."""
+    indent: int = 0
+
+
+class Piece(NamedTuple):
+    """One line on the screen: a part of a paragraph."""
+
+    paragraph: int
+    part: int
+    text: Text
+    target: Hashable | None
+
+
+class Document(VirtualList[Piece]):
+    """A scrolling text. Without lines that lead anywhere the movement keys scroll, and there is no cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.DOCUMENT]
+    ANCHORED: ClassVar[bool] = False
+
+    def __init__(self, palette: Palette, *, id: str | None = None) -> None:
+        super().__init__(palette, id=id)
+        self.paragraphs: Sequence[Paragraph] = ()
+        self.wraps = True
+        self.follows = False
+        self.search = ""
+        self._version = 0
+        self._has_targets = False
+
+    # What is shown
+
+    def set_text(self, paragraphs: Sequence[Paragraph], *, top: bool = False) -> None:
+        """Show these paragraphs; `top` scrolls to the beginning, as for another object."""
+        self.paragraphs = paragraphs
+        self._has_targets = any(paragraph.target is not None for paragraph in paragraphs)
+        self._lay_out()
+        if self.follows:
+            self._scroll_row(max(0, len(self.lines) - self.size.height))
+        elif top:
+            self._scroll_row(0)
+
+    def _lay_out(self) -> None:
+        self._version += 1
+        width = max(8, self.size.width - 2)
+        pieces: list[Piece] = []
+        for number, paragraph in enumerate(self.paragraphs):
+            texts = self._fold(paragraph, width) if self.wraps else [paragraph.text]
+            pieces += [Piece(number, part, text, paragraph.target) for part, text in enumerate(texts)]
+        self.show(pieces)
+
+    def _fold(self, paragraph: Paragraph, width: int) -> list[Text]:
+        text = paragraph.text
+        if text.cell_len <= width:
+            return [text]
+        indent = min(paragraph.indent, width // 2)
+        first, *_ = text.wrap(self.app.console, width)
+        rest = text[len(first.plain) :]
+        # Text.wrap drops the space it breaks at.
+        while rest.plain.startswith(" "):
+            rest = rest[1:]
+        return [first, *(Text(" " * indent) + part for part in rest.wrap(self.app.console, width - indent))]
+
+    def key(self, line: Piece) -> Hashable:
+        return (line.paragraph, line.part)
+
+    def stamp(self, line: Piece) -> Hashable:
+        return (self._version, self.search)
+
+    def selectable(self, line: Piece) -> bool:
+        return line.target is not None
+
+    def paint(self, line: Piece, width: int) -> Strip:
+        text = line.text.copy()
+        text.truncate(width - 1, overflow="ellipsis")
+        if self.search:
+            for hit in re.finditer(re.escape(self.search), text.plain, re.IGNORECASE):
+                text.stylize(self.palette.match, *hit.span())
+        return Strip([*Text(" ").render(self.app.console, end=""), *text.render(self.app.console, end="")])
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._strips.clear()
+        self._lay_out()
+        if self.follows:
+            self._scroll_row(max(0, len(self.lines) - self.size.height))
+
+    # Moving
+
+    def action_move(self, step: int) -> None:
+        if self._has_targets:
+            super().action_move(step)
+        else:
+            self._scroll_by(step)
+
+    def action_page(self, direction: int) -> None:
+        if self._has_targets:
+            super().action_page(direction)
+        else:
+            self._scroll_by(direction * max(1, self.size.height - 1))
+
+    def action_edge(self, direction: int) -> None:
+        if self._has_targets:
+            super().action_edge(direction)
+        else:
+            self._scroll_by(direction * len(self.lines))
+
+    def _scroll_by(self, rows: int) -> None:
+        row = max(0, min(self.scroll_offset.y + rows, len(self.lines) - self.size.height))
+        if rows < 0:
+            self.follows = False
+        self._scroll_row(row)
+
+    def action_wrap(self) -> None:
+        self.wraps = not self.wraps
+        self._lay_out()
+
+    # Searching
+
+    def find(self, text: str) -> int:
+        """Highlight all places of `text`, whatever its case, and show the first from here on; the number of lines."""
+        self.search = text
+        self.refresh(Size(self.size.width, self.size.height).region)
+        if text:
+            self.action_next_hit(0)
+        return sum(text.lower() in line.text.plain.lower() for line in self.lines) if text else 0
+
+    def action_next_hit(self, direction: int) -> None:
+        """Scroll to the next (1), previous (-1) or first line from here on (0) that holds the search text."""
+        needle, count = self.search.lower(), len(self.lines)
+        if not needle or not count:
+            return
+        start, step = self.scroll_offset.y + direction, direction or 1
+        for offset in range(count):
+            index = (start + offset * step) % count
+            if needle in self.lines[index].text.plain.lower():
+                self.follows = False
+                self._scroll_row(index)
+                return

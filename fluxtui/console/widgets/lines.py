@@ -1,0 +1,255 @@
+"""The virtual list: any number of lines, of which only the visible ones cost anything.
+
+Textual's own lists cost time in proportion to their length on each change; this one paints lines on demand from a flat
+sequence, keeps finished strips in a bounded cache, and repaints single lines. Subclasses say what a line is called and
+how it looks.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.cache import LRUCache
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import var
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from fluxtui.console import keys
+from fluxtui.console.themes import Palette
+
+L = TypeVar("L")
+
+
+class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False):
+    """A list of one-cell-high lines with a cursor that stays on its line's key when lines move."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.LIST]
+    ANCHORED: ClassVar[bool] = True
+    """Whether the cursor's line keeps its place on the screen when lines above it come and go."""
+
+    cursor: var[int] = var(0)
+
+    @dataclass
+    class Highlighted(Message):
+        """The cursor is on another line now, or the line under it is another one."""
+
+        sender: VirtualList[object]
+
+        @property
+        def control(self) -> VirtualList[object]:
+            return self.sender
+
+    @dataclass
+    class Activated(Message):
+        """Enter or a double click on the cursor's line."""
+
+        sender: VirtualList[object]
+
+        @property
+        def control(self) -> VirtualList[object]:
+            return self.sender
+
+    def __init__(self, palette: Palette, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.palette = palette
+        self.lines: Sequence[L] = ()
+        self._strips: LRUCache[Hashable, Strip] = LRUCache(1024)
+
+    @abstractmethod
+    def key(self, line: L) -> Hashable:
+        """What identifies a line over changes of the list."""
+
+    @abstractmethod
+    def stamp(self, line: L) -> Hashable:
+        """Whatever the line's looks depend on besides its key; a changed stamp means the line is painted anew."""
+
+    @abstractmethod
+    def paint(self, line: L, width: int) -> Strip:
+        """The line's looks, at most `width` cells, without the selection."""
+
+    def selectable(self, line: L) -> bool:
+        """Whether the cursor may rest on the line."""
+        return True
+
+    def backdrop(self, line: L) -> Style | None:
+        """A style under the whole line, as for marked ones."""
+        return None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the selection bar is drawn as the one that keys act on."""
+        return self.has_focus
+
+    # What is shown
+
+    @property
+    def current(self) -> L | None:
+        """The line under the cursor."""
+        return self.lines[self.cursor] if 0 <= self.cursor < len(self.lines) else None
+
+    def show(self, lines: Sequence[L]) -> None:
+        """Replace all lines. The cursor stays on its line's key where that is still there, else at its place."""
+        before = self.current
+        wanted = None if before is None else self.key(before)
+        row = self.cursor - self.scroll_offset.y
+        self.lines = lines
+        if (found := self._index_of(wanted)) is not None:
+            place = found
+        else:
+            place = self._nearest(min(self.cursor, max(0, len(lines) - 1)))
+        self.virtual_size = Size(self.size.width, len(lines))
+        self.set_reactive(VirtualList.cursor, place)
+        if self.ANCHORED and self.is_attached and 0 <= row < max(1, self.size.height):
+            self._scroll_row(place - row)
+        self.refresh(self.size.region)
+        after = self.current
+        if (None if after is None else self.key(after)) != wanted:
+            self.post_message(self.Highlighted(self))  # type: ignore[arg-type]
+
+    def _index_of(self, wanted: Hashable | None) -> int | None:
+        if wanted is None:
+            return None
+        lines, key, near = self.lines, self.key, self.cursor
+        if near < len(lines) and key(lines[near]) == wanted:
+            return near
+        return next((index for index, line in enumerate(lines) if key(line) == wanted), None)
+
+    def touch(self, wanted: Iterable[Hashable]) -> None:
+        """Repaint the visible lines of the given keys; lines out of sight cost nothing."""
+        changed = wanted if isinstance(wanted, (set, frozenset)) else set(wanted)
+        top, width = self.scroll_offset.y, self.size.width
+        visible = self.lines[top : top + self.size.height]
+        regions = [Region(0, y, width, 1) for y, line in enumerate(visible) if self.key(line) in changed]
+        if regions:
+            self.refresh(*regions)
+
+    def repaint(self) -> None:
+        """Forget all painted lines: another theme, width or clock."""
+        self._strips.clear()
+        self.refresh()
+
+    def use_palette(self, palette: Palette) -> None:
+        """Paint with another theme's styles."""
+        self.palette = palette
+        self.repaint()
+
+    # Painting
+
+    def render_line(self, y: int) -> Strip:
+        index, width = y + self.scroll_offset.y, self.size.width
+        if not 0 <= index < len(self.lines):
+            return Strip.blank(width)
+        line = self.lines[index]
+        backdrop = self.backdrop(line)
+        selected = index == self.cursor and self.selectable(line)
+        focused = selected and self.is_active
+        cached = (self.key(line), self.stamp(line), width, selected, focused, backdrop is not None)
+        strip = self._strips.get(cached)
+        if strip is None:
+            strip = self.paint(line, width).adjust_cell_length(width)
+            if selected:
+                strip = strip.apply_style(self.palette.cursor if focused else self.palette.idle_cursor)
+            elif backdrop is not None:
+                strip = strip.apply_style(backdrop)
+            self._strips[cached] = strip
+        return strip
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._strips.clear()
+        self.virtual_size = Size(self.size.width, len(self.lines))
+        self._keep_in_sight()
+
+    def on_focus(self) -> None:
+        self.refresh_lines(self.cursor)
+
+    def on_blur(self) -> None:
+        self.refresh_lines(self.cursor)
+
+    # Moving
+
+    def watch_cursor(self, before: int, after: int) -> None:
+        self.refresh_lines(before)
+        self.refresh_lines(after)
+        self._keep_in_sight()
+        self.post_message(self.Highlighted(self))  # type: ignore[arg-type]
+
+    def validate_cursor(self, cursor: int) -> int:
+        return max(0, min(cursor, len(self.lines) - 1))
+
+    def go_to(self, wanted: Hashable) -> bool:
+        """Put the cursor on the line of that key; says whether there is one."""
+        index = self._index_of(wanted)
+        if index is None:
+            return False
+        self.cursor = index
+        return True
+
+    def action_move(self, step: int) -> None:
+        self._move_to(self.cursor + step, 1 if step > 0 else -1)
+
+    def action_page(self, direction: int) -> None:
+        self._move_to(self.cursor + direction * max(1, self.size.height - 1), direction)
+
+    def action_edge(self, direction: int) -> None:
+        self._move_to(0 if direction < 0 else len(self.lines) - 1, -direction)
+
+    def action_activate(self) -> None:
+        if self.current is not None:
+            self.post_message(self.Activated(self))  # type: ignore[arg-type]
+
+    def _move_to(self, index: int, direction: int) -> None:
+        """Put the cursor at the index, or on the next line it may rest on: that way first, else back from there."""
+        count = len(self.lines)
+        index = max(0, min(index, count - 1))
+        onward = range(index, count) if direction > 0 else range(index, -1, -1)
+        backward = range(index, -1, -1) if direction > 0 else range(index, count)
+        for place in itertools.chain(onward, backward):
+            if place < count and self.selectable(self.lines[place]):
+                self.cursor = place
+                return
+
+    def _nearest(self, index: int) -> int:
+        """The line at the index or the next one after or before it that the cursor may rest on."""
+        candidates = itertools.chain(range(index, len(self.lines)), range(index - 1, -1, -1))
+        return next((place for place in candidates if self.selectable(self.lines[place])), index)
+
+    def _keep_in_sight(self) -> None:
+        top, height = self.scroll_offset.y, self.size.height
+        if height <= 0:
+            return
+        if self.cursor < top:
+            self._scroll_row(self.cursor)
+        elif self.cursor >= top + height:
+            self._scroll_row(self.cursor - height + 1)
+
+    def _scroll_row(self, row: int) -> None:
+        self.scroll_to(y=max(0, row), animate=False, force=True)
+
+    # The mouse
+
+    def on_click(self, event: events.Click) -> None:
+        index = self._index_at(event)
+        if index is None:
+            return
+        event.stop()
+        self.cursor = index
+        self.clicked(self.lines[index], event.x, event.chain)
+
+    def clicked(self, line: L, x: int, clicks: int) -> None:
+        """The line was clicked at cell `x`; twice opens it."""
+        if clicks == 2:
+            self.action_activate()
+
+    def _index_at(self, event: events.Click) -> int | None:
+        offset = event.get_content_offset(self)
+        index = -1 if offset is None else offset.y + self.scroll_offset.y
+        return index if 0 <= index < len(self.lines) and self.selectable(self.lines[index]) else None

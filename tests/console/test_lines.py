@@ -1,0 +1,140 @@
+"""The virtual list: the cursor keeps its line, only what changed is painted, size does not matter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+
+from rich.segment import Segment
+from textual.app import App, ComposeResult
+from textual.strip import Strip
+
+from fluxtui.console.themes import DARK, palette
+from fluxtui.console.widgets.lines import VirtualList
+
+
+class Names(VirtualList[str]):
+    def __init__(self) -> None:
+        super().__init__(palette(DARK.to_color_system().generate() | DARK.variables))
+        self.painted: list[str] = []
+        self.versions: dict[str, int] = {}
+
+    def key(self, line: str) -> Hashable:
+        return line
+
+    def stamp(self, line: str) -> Hashable:
+        return self.versions.get(line, 0)
+
+    def selectable(self, line: str) -> bool:
+        return not line.startswith("-")
+
+    def paint(self, line: str, width: int) -> Strip:
+        self.painted.append(line)
+        return Strip([Segment(line)])
+
+
+class Host(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = Names()
+        self.highlighted: list[str | None] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.names
+
+    def on_virtual_list_highlighted(self) -> None:
+        self.highlighted.append(self.names.current)
+
+
+def numbered(count: int) -> list[str]:
+    return [f"line {number}" for number in range(count)]
+
+
+async def test_cursor_stays_on_its_line_and_row_when_lines_come_before_it() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.names.show(numbered(100))
+        app.names.go_to("line 50")
+        await pilot.pause()
+        row = app.names.cursor - app.names.scroll_offset.y
+        app.highlighted.clear()
+        app.names.show(["new a", "new b", *numbered(100)])
+        await pilot.pause()
+        assert app.names.current == "line 50"
+        assert app.names.cursor == 52
+        assert app.names.cursor - app.names.scroll_offset.y == row
+        assert app.highlighted == []
+
+
+async def test_cursor_takes_the_place_of_a_line_that_vanished_and_says_so() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.names.show(numbered(5))
+        app.names.go_to("line 3")
+        await pilot.pause()
+        app.highlighted.clear()
+        app.names.show([name for name in numbered(5) if name != "line 3"])
+        await pilot.pause()
+        assert app.names.current == "line 4"
+        assert app.highlighted == ["line 4"]
+        app.names.show([])
+        await pilot.pause()
+        assert app.names.current is None
+
+
+async def test_keys_move_by_line_page_and_edge_past_lines_without_a_cursor() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.names.show(["- heading", *numbered(40), "- end"])
+        app.names.focus()
+        await pilot.press("home")
+        assert app.names.current == "line 0"
+        await pilot.press("up", "down", "j", "j", "k")
+        assert app.names.current == "line 2"
+        await pilot.press("pagedown")
+        assert app.names.current == "line 11"
+        await pilot.press("ctrl+b", "ctrl+b")
+        assert app.names.current == "line 0"
+        await pilot.press("end")
+        assert app.names.current == "line 39"
+
+
+async def test_a_touched_line_out_of_sight_costs_no_paint_and_one_in_sight_one() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.names.show(numbered(50_000))
+        await pilot.pause()
+        app.names.painted.clear()
+        app.names.versions |= {"line 4": 1, "line 40000": 1}
+        app.names.touch({"line 4", "line 40000"})
+        await pilot.pause()
+        assert app.names.painted == ["line 4"]
+
+
+async def test_fifty_thousand_lines_move_and_change_as_fast_as_fifty() -> None:
+    app = Host()
+    async with app.run_test(size=(100, 40)) as pilot:
+
+        async def elapsed(count: int) -> float:
+            app.names.show(numbered(count))
+            await pilot.pause()
+            start = time.perf_counter()
+            for _ in range(8):
+                app.names.action_move(1)
+                app.names.touch({"line 3"})
+                await pilot.pause()
+            return time.perf_counter() - start
+
+        await elapsed(50)
+        assert min(await elapsed(50_000), await elapsed(50_000)) < 2 * await elapsed(50) + 0.05
+
+
+async def test_click_moves_the_cursor() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.names.show(numbered(100))
+        app.names.go_to("line 30")
+        await pilot.pause()
+        top = app.names.scroll_offset.y
+        await pilot.click(Names, offset=(3, 2))
+        assert app.names.cursor == top + 2
