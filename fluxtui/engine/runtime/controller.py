@@ -1,0 +1,183 @@
+"""The loop around a reconciler, once for all kinds.
+
+get → deleted: finalize → no finalizer: add it → suspended: stop → steps → again at interval ± jitter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any, Generic, TypeVar
+
+from fluxtui.api import durations
+from fluxtui.api.meta import FINALIZER
+from fluxtui.engine.runtime.backoff import Backoff, jittered
+from fluxtui.engine.runtime.cluster import Cluster
+from fluxtui.engine.runtime.objects import Key, Object, generation_of, is_deleting, key_of, requested_at
+from fluxtui.engine.runtime.outcomes import Outcome
+from fluxtui.engine.runtime.queue import Queue, QueueClosed
+from fluxtui.engine.runtime.reconciler import Reconciler, WatchSource
+from fluxtui.engine.runtime.reconciliation import Next, Reconciliation
+from fluxtui.kube.errors import Conflict, KubeError, NotFound
+
+T = TypeVar("T")
+
+logger = logging.getLogger("fluxtui.engine.controller")
+
+
+class Controller(Generic[T]):
+    """Runs one reconciler over all its objects of one cluster.
+
+    Make all controllers of a cluster first, then run the cluster's cache and the controllers.
+    """
+
+    def __init__(self, reconciler: Reconciler[T], cluster: Cluster, concurrency: int = 4) -> None:
+        self.reconciler = reconciler
+        self.cluster = cluster
+        self.queue: Queue[Key] = Queue()
+        self.runs = 0
+        """Runs so far, finalizations and failures included."""
+        self._concurrency = concurrency
+        settings = cluster.settings
+        self._backoff: Backoff[Key] = Backoff(settings.min_retry, settings.max_retry)
+        cluster.cache.subscribe(reconciler.kind, self._changed)
+        for source in reconciler.watches:
+            self._watch(source)
+
+    async def run(self) -> None:
+        """Reconcile until cancelled, or until `stop` and the end of the runs in flight."""
+        await self.cluster.cache.wait_synced(self.reconciler.kind)
+        self._say("Starting workers", workers=self._concurrency)
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._concurrency):
+                group.create_task(self._work(), name=f"{self.reconciler.kind.plural} worker {number}")
+
+    def stop(self) -> None:
+        """Begin no more runs."""
+        self.queue.close()
+
+    async def reconcile(self, key: Key) -> Next:
+        """One run over one object, from reading it to the final patch; when to run again."""
+        raw = self.cluster.cache.get(self.reconciler.kind, key)
+        if raw is None:
+            self._backoff.forget(key)
+            return Next()
+        self.runs += 1
+        if is_deleting(raw):
+            return await self._finalize(raw)
+        if FINALIZER not in (raw["metadata"].get("finalizers") or []):
+            raw = await self._add_finalizer(raw)
+        if (raw.get("spec") or {}).get("suspend"):
+            self._say("reconciliation is suspended for this object", key=key)
+            return Next()
+        started = time.monotonic()
+        async with Reconciliation(self.reconciler, self.cluster, raw) as run:
+            await run.start()
+            for step in self.reconciler.steps:
+                await step(self.reconciler, run)
+        if run.failure is None:
+            self._backoff.forget(key)
+            run.log(logging.INFO, f"reconciliation finished in {durations.text(round(time.monotonic() - started, 3))}")
+        return run.next
+
+    async def _finalize(self, raw: Object) -> Next:
+        if FINALIZER not in (raw["metadata"].get("finalizers") or []):
+            return Next()
+        run = Reconciliation(self.reconciler, self.cluster, raw)
+        async with run:
+            run.decode()
+            await self.reconciler.finalize(run)
+        if run.failure is not None:
+            return run.next if isinstance(run.failure, Outcome) else Next(backoff=True)
+        finalizers = [name for name in raw["metadata"]["finalizers"] if name != FINALIZER]
+        await self._patch_finalizers(run.raw, finalizers)
+        return Next()
+
+    async def _add_finalizer(self, raw: Object) -> Object:
+        return await self._patch_finalizers(raw, [*(raw["metadata"].get("finalizers") or []), FINALIZER])
+
+    async def _patch_finalizers(self, raw: Object, finalizers: list[str]) -> Object:
+        meta = raw["metadata"]
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": meta["resourceVersion"]}}
+        written = await self.cluster.patch(self.reconciler.kind, key_of(raw), patch, self.reconciler.manager)
+        return {**written, "kind": raw["kind"], "apiVersion": raw["apiVersion"]}
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self.queue.get()
+            except QueueClosed:
+                return
+            try:
+                self._requeue(key, await self._guarded(key))
+            finally:
+                self.queue.done(key)
+
+    async def _guarded(self, key: Key) -> Next:
+        """A run that never raises: what fails outside of the run itself is retried with back-off."""
+        try:
+            return await self.reconcile(key)
+        except Conflict:
+            return Next(backoff=True)
+        except NotFound:
+            return Next()
+        except KubeError as error:
+            self._say(f"reconciliation failed: {error}", level=logging.ERROR, key=key)
+        except Exception as error:
+            self._say("unexpected error", level=logging.ERROR, key=key, exc_info=error)
+        return Next(backoff=True)
+
+    def _requeue(self, key: Key, next: Next) -> None:
+        if next.backoff:
+            self.queue.add_after(key, self._backoff.next(key))
+        elif next.after is not None:
+            self.queue.add_after(key, jittered(next.after, self.cluster.settings.interval_jitter))
+
+    def _changed(self, old: Object | None, new: Object | None) -> None:
+        """Decide whether a change of an object of the reconciler's kind is a reason to run."""
+        if new is None:
+            if old is not None:
+                self.queue.discard(key_of(old))
+            return
+        if old is None or _is_reason(old, new):
+            self._backoff.forget(key_of(new))
+            self.queue.add(key_of(new))
+
+    def _watch(self, source: WatchSource) -> None:
+        def changed(old: Object | None, new: Object | None) -> None:
+            for key in source.requests_for(old, new):
+                self.queue.add(key)
+
+        self.cluster.cache.subscribe(source.kind, changed)
+
+    def _say(
+        self,
+        message: str,
+        *,
+        level: int = logging.INFO,
+        key: Key | None = None,
+        exc_info: Exception | None = None,
+        **fields: Any,
+    ) -> None:
+        kind = self.reconciler.kind
+        identity: dict[str, Any] = {
+            "controller": kind.kind.lower(),
+            "controllerGroup": kind.group,
+            "controllerKind": kind.kind,
+            "cluster": self.cluster.id,
+        }
+        if key is not None:
+            identity |= {kind.kind: {"name": key.name, "namespace": key.namespace}} | key._asdict()
+        logger.log(level, message, exc_info=exc_info, extra={"fields": {**identity, **fields}})
+
+
+def _is_reason(old: Object, new: Object) -> bool:
+    """Whether the user changed something: the spec, a request, the deletion; our own status writes are none."""
+    if old["metadata"].get("uid") != new["metadata"].get("uid"):
+        return True
+    return (
+        generation_of(old) != generation_of(new)
+        or is_deleting(old) != is_deleting(new)
+        or (requested_at(new) != requested_at(old) and bool(requested_at(new)))
+    )

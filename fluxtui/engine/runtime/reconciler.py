@@ -1,0 +1,58 @@
+"""What a controller is made of: the protocol of a reconciler and of what wakes it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from fluxtui.api.kinds import Kind
+from fluxtui.engine.runtime.objects import Key, Object
+from fluxtui.engine.runtime.reconciliation import Reconciliation
+
+T = TypeVar("T")
+
+Step = Callable[[Any, Reconciliation[T]], Awaitable[None]]
+"""An async method of the reconciler: does one thing, sets only its own condition, returns nothing; stops the run by
+raising an `Outcome`."""
+
+
+class WatchSource(msgspec.Struct, frozen=True):
+    """Another kind whose changes wake objects of this controller."""
+
+    kind: Kind
+    requests_for: Callable[[Object | None, Object | None], Iterable[Key]]
+    """(old, new) → the objects to reconcile. `old` is None for an object seen for the first time, `new` is None for
+    one that is gone. A plain function; it must be quick and must not raise."""
+
+
+class Reconciler(Protocol[T]):
+    """One kind's reconciler; made once per cluster as `Reconciler(cluster)`.
+
+    Keep no state of an object between runs other than caches: the object's status is the memory.
+    """
+
+    kind: Kind
+    type: type[T]
+    """Struct the object is decoded into; an object that does not fit is Stalled."""
+    manager: str
+    """Field manager of finalizers and status, such as "source-controller" or "gotk-kustomize-controller"."""
+    controller: str
+    """Name of the upstream controller: reporter of events, prefix of the Lease."""
+    owned: tuple[str, ...]
+    """Condition types the reconciler writes besides Ready, Reconciling and Stalled, most telling first: Ready is
+    summarized from them when no step sets Ready itself."""
+    negative: tuple[str, ...]
+    """Those of `owned` that are bad when True. They are removed by the step that finds them no longer true."""
+    steps: tuple[Step[T], ...]
+    watches: tuple[WatchSource, ...]
+
+    async def finalize(self, run: Reconciliation[T]) -> None:
+        """Undo what the object stands for, before its finalizer is removed; an Outcome keeps the finalizer."""
+
+    def interval(self, obj: T) -> float:
+        """Seconds until the next run after a success."""
+
+    def retry_interval(self, obj: T) -> float | None:
+        """Seconds until the next run after a failure; None for exponential back-off."""

@@ -1,0 +1,352 @@
+"""One run of a reconciler over one object: what Go writes as a deferred finish.
+
+    async with Reconciliation(reconciler, cluster, raw) as run:
+        await run.start()
+        await step(run)
+
+On exit it turns the outcome into Ready, Reconciling and Stalled, sets observedGeneration and lastHandledReconcileAt,
+records the event and patches status once, and only if something changed. A cancelled run still patches what it
+observed (at most 5 s) and lets the cancellation through, unless the Lease was lost: then nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from copy import deepcopy
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+import msgspec
+
+from fluxtui.api.meta import READY, RECONCILING, STALLED
+from fluxtui.engine.runtime.conditions import Conditions, violations
+from fluxtui.engine.runtime.objects import Object, generation_of, is_deleting, key_of, requested_at
+from fluxtui.engine.runtime.outcomes import EventType, Failed, Outcome, Stalled, Unchanged, Waiting
+from fluxtui.kube.errors import Conflict, KubeError, NotFound
+
+if TYPE_CHECKING:
+    from fluxtui.engine.runtime.cluster import Cluster
+    from fluxtui.engine.runtime.reconciler import Reconciler
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+PROGRESSING = "Progressing"
+PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
+LAST_PATCH = 5.0
+"""Seconds a cancelled run may take to write what it observed."""
+_CONFLICTS = 5
+_OWN_FIELDS = ("conditions", "observedGeneration", "lastHandledReconcileAt")
+
+logger = logging.getLogger("fluxtui.engine")
+
+
+class Next(msgspec.Struct, frozen=True):
+    """When to run again: after some seconds, after the back-off of failures, or (neither) when something happens."""
+
+    after: float | None = None
+    backoff: bool = False
+
+
+class Reconciliation(Generic[T]):
+    """A run over one object; see the module's docstring. Made by the controller, handed to the steps."""
+
+    def __init__(self, reconciler: Reconciler[T], cluster: Cluster, raw: Object) -> None:
+        self.cluster = cluster
+        self.raw = raw
+        """The object as last read or written."""
+        self.key = key_of(raw)
+        self.id = str(uuid.uuid4())
+        self.annotations: dict[str, str] = {}
+        """Put on every event of this run, such as `<group>/revision`."""
+        self.before = Conditions(_conditions(raw), generation_of(raw))
+        """Conditions when the run began."""
+        self.conditions = Conditions(_conditions(raw), generation_of(raw))
+        self.status: dict[str, Any] = {
+            name: deepcopy(value) for name, value in (raw.get("status") or {}).items() if name not in _OWN_FIELDS
+        }
+        """The fields of status that are the reconciler's own; change them in place, delete what is to vanish."""
+        self.resources = AsyncExitStack()
+        """Closed when the run ends: temporary directories, opened artifacts."""
+        self.next = Next()
+        """When to run again; set on exit."""
+        self.failure: BaseException | None = None
+        """What ended the run, other than an Unchanged; set on exit."""
+        self._reconciler = reconciler
+        self._object: T | None = None
+        self._shared: dict[type[Any], Any] = {}
+        self._observed = (raw.get("status") or {}).get("observedGeneration")
+        self._handled = (raw.get("status") or {}).get("lastHandledReconcileAt")
+        # A request that comes while this run is under way wants a run of its own.
+        self._request = requested_at(raw)
+        self._summarize = True
+
+    @property
+    def object(self) -> T:
+        """The object, typed, as it was when the run began."""
+        assert self._object is not None, "the object is decoded by start()"
+        return self._object
+
+    @property
+    def generation(self) -> int:
+        """`metadata.generation` of the object."""
+        return generation_of(self.raw)
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked for this run by annotation."""
+        return bool(self._request) and self._request != self._handled
+
+    def share(self, value: Any) -> None:
+        """Keep a value for later steps of this run, one of each type."""
+        self._shared[type(value)] = value
+
+    def shared(self, kind: type[S]) -> S:
+        """The value of a type an earlier step has shared. Raises KeyError when there is none."""
+        value: S = self._shared[kind]
+        return value
+
+    def event(self, type: EventType, reason: str, message: str, annotations: Mapping[str, str] | None = None) -> None:
+        """Record an event about the object, with the annotations of the run."""
+        merged = {**self.annotations, **(annotations or {})}
+        self.cluster.recorder.event(self.raw, self._reconciler.controller, type, reason, message, merged)
+
+    def log(self, level: int, message: str, *, exc_info: BaseException | None = None, **fields: Any) -> None:
+        """Write a log line that carries the object's identity and the run's id."""
+        kind = self._reconciler.kind
+        identity = {
+            "controller": kind.kind.lower(),
+            "controllerGroup": kind.group,
+            "controllerKind": kind.kind,
+            kind.kind: {"name": self.key.name, "namespace": self.key.namespace},
+            "namespace": self.key.namespace,
+            "name": self.key.name,
+            "reconcileID": self.id,
+            "cluster": self.cluster.id,
+        }
+        logger.log(level, message, exc_info=exc_info, extra={"fields": {**identity, **fields}})
+
+    async def start(self) -> None:
+        """Decode the object and say that it is being reconciled.
+
+        Written at once for a new generation or a request, so that whoever waits sees it; else only kept in mind.
+        Raises Stalled when the object does not fit its type.
+        """
+        self._decode()
+        message = "reconciliation in progress"
+        new_generation = self._observed != self.generation
+        shown = self.conditions.get(RECONCILING)
+        if new_generation:
+            message = f"processing object: new generation {_number(self._observed)} -> {self.generation}"
+        if new_generation and shown is not None and shown.observed_generation == self.generation:
+            # A retry: what failed stays visible until something new is known.
+            return
+        self._progress(message, PROGRESSING, drift=False)
+        if new_generation or self.requested:
+            await self._patch()
+
+    async def progress(self, message: str, reason: str = PROGRESSING) -> None:
+        """Write at once that the object is on its way somewhere new: Reconciling=True, Ready=Unknown.
+
+        For what may take longer than a moment; whatever else has changed is written with it.
+        """
+        self._progress(message, reason, drift=True)
+        await self._patch()
+
+    def decode(self) -> None:
+        """Decode the object, for a finalizer. Raises Stalled when it does not fit its type."""
+        self._decode()
+        self._summarize = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        try:
+            if error is not None and not isinstance(error, Exception):
+                await self._interrupted()
+                return False
+            self._conclude(error)
+            await self._finish()
+            return True
+        finally:
+            await self.resources.aclose()
+
+    def _decode(self) -> None:
+        try:
+            self._object = msgspec.convert(self.raw, self._reconciler.type)
+        except msgspec.ValidationError as error:
+            raise Stalled("InvalidObject", f"{self._reconciler.kind.kind} {self.key}: {error}") from error
+
+    def _progress(self, message: str, reason: str, *, drift: bool) -> None:
+        self.conditions.mark(RECONCILING, "True", reason, message)
+        if drift or self.conditions.is_unknown(READY):
+            self.conditions.mark(READY, "Unknown", reason, message)
+
+    async def _interrupted(self) -> None:
+        """Keep what was observed when the run is cancelled."""
+        if not self.cluster.leading or self._object is None or is_deleting(self.raw):
+            return
+        try:
+            async with asyncio.timeout(LAST_PATCH):
+                await self._patch()
+        except (KubeError, TimeoutError) as error:
+            self.log(logging.WARNING, f"status not written while stopping: {error}")
+
+    def _conclude(self, error: Exception | None) -> None:
+        """Translate how the run ended into conditions, event and the time of the next run."""
+        if error is None or isinstance(error, Unchanged):
+            if isinstance(error, Unchanged):
+                self._report(error)
+            self._succeeded()
+            return
+        self.failure = error
+        outcome = error if isinstance(error, Outcome) else self._unexpected(error)
+        if outcome.condition:
+            self.conditions.mark(outcome.condition, "True", outcome.reason, outcome.message)
+        self.conditions.mark(READY, "False", outcome.reason, outcome.message)
+        if isinstance(outcome, Stalled):
+            self.conditions.mark(STALLED, "True", outcome.reason, outcome.message)
+            self._observed = self.generation
+        else:
+            self.conditions.delete(STALLED)
+            self._retrying(outcome)
+        self._report(outcome)
+        self.next = self._after(outcome)
+
+    def _succeeded(self) -> None:
+        if not self._summarize:
+            return
+        self.conditions.delete(RECONCILING)
+        self.conditions.delete(STALLED)
+        self.next = Next(after=self._reconciler.interval(self.object))
+        if not self.conditions.was_set(READY):
+            self.conditions.summarize(self._reconciler.owned, self._reconciler.negative)
+        self._observed = self.generation
+        if not self.conditions.is_true(READY):
+            # The steps passed and yet a condition they own says that something is wrong: try again soon.
+            ready = self.conditions.get(READY)
+            reason, message = (ready.reason, ready.message) if ready else ("Failed", "no condition was set")
+            self.conditions.mark(READY, "False", reason, message)
+            self.next = Next(backoff=True)
+
+    def _retrying(self, outcome: Outcome) -> None:
+        shown = self.conditions.get(RECONCILING)
+        message = shown.message if shown is not None else outcome.message
+        self.conditions.mark(RECONCILING, "True", PROGRESSING_WITH_RETRY, message)
+
+    def _unexpected(self, error: Exception) -> Outcome:
+        message = str(error) or type(error).__name__
+        if not isinstance(error, KubeError):
+            message = f"{type(error).__name__}: {error}"
+            self.log(logging.ERROR, "unexpected error", exc_info=error, error=message)
+        reason: str = getattr(self._reconciler, "failed_reason", "Failed")
+        return Failed(reason, message)
+
+    def _report(self, outcome: Outcome) -> None:
+        if outcome.event is not None:
+            self.event(outcome.event, outcome.reason, outcome.message)
+        level = logging.ERROR if isinstance(outcome, Failed | Stalled) else logging.INFO
+        self.log(level, outcome.message, reason=outcome.reason)
+
+    def _after(self, outcome: Outcome) -> Next:
+        if isinstance(outcome, Stalled):
+            return Next()
+        if isinstance(outcome, Waiting):
+            return Next(after=outcome.after)
+        retry = self._reconciler.retry_interval(self.object) if self._object is not None else None
+        return Next(backoff=True) if retry is None else Next(after=retry)
+
+    async def _finish(self) -> None:
+        if not self._summarize and self.failure is None:
+            return
+        if self._request:
+            self._handled = self._request
+        wrong = violations(self.conditions) if self._summarize else []
+        if wrong:
+            self.log(logging.ERROR, "conditions are not sane: " + "; ".join(wrong))
+        try:
+            await self._patch()
+        except KubeError as error:
+            self.log(logging.ERROR, f"status not written: {error}")
+            self.failure = self.failure or error
+            self.next = Next(backoff=True)
+
+    async def _patch(self) -> None:
+        """Bring status on the server in line; nothing is sent when it already is."""
+        for attempt in range(_CONFLICTS):
+            change = _difference(self.raw.get("status") or {}, self._desired())
+            if not change:
+                return
+            meta = self.raw["metadata"]
+            patch = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": change}
+            try:
+                written = await self.cluster.patch_status(
+                    self._reconciler.kind, self.key, patch, self._reconciler.manager
+                )
+            except NotFound:
+                return
+            except Conflict:
+                if attempt + 1 == _CONFLICTS or not await self._refresh():
+                    raise
+            else:
+                self.raw = {**written, "kind": self.raw["kind"], "apiVersion": self.raw["apiVersion"]}
+                self.conditions.commit()
+                return
+
+    async def _refresh(self) -> bool:
+        """Read the object again after a conflict; False when it is another one of the same name."""
+        fresh = await self.cluster.read(self._reconciler.kind, self.key, fresh=True)
+        if fresh["metadata"].get("uid") != self.raw["metadata"].get("uid"):
+            return False
+        self.raw = deepcopy(fresh)
+        return True
+
+    def _desired(self) -> dict[str, Any]:
+        desired = dict(self.status)
+        conditions = self.conditions.to_list()
+        if conditions:
+            desired["conditions"] = conditions
+        if self._observed is not None:
+            desired["observedGeneration"] = self._observed
+        if self._handled:
+            desired["lastHandledReconcileAt"] = self._handled
+        return desired
+
+
+def _conditions(raw: Object) -> list[dict[str, Any]]:
+    return list((raw.get("status") or {}).get("conditions") or [])
+
+
+def _number(observed: object) -> int:
+    return observed if isinstance(observed, int) else -1
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON merge patch that turns `old` into `new`; empty when they say the same."""
+    patch: dict[str, Any] = {}
+    for name in old.keys() - new.keys():
+        patch[name] = None
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            inner = _difference(before, value)
+            if inner:
+                patch[name] = inner
+        elif name == "conditions" and _same_conditions(before, value):
+            continue
+        elif before != value or name not in old:
+            patch[name] = value
+    return patch
+
+
+def _same_conditions(old: Any, new: list[dict[str, Any]]) -> bool:
+    if not isinstance(old, list) or len(old) != len(new):
+        return False
+    return {item["type"]: item for item in old} == {item["type"]: item for item in new}

@@ -1,0 +1,44 @@
+"""Flags of the engine that reconcilers and the runtime read; one struct for the whole process."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults are those of the Flux controllers; durations are seconds."""
+
+    concurrent: int = 4
+    """Objects of one kind reconciled at once, per cluster."""
+    watch_namespace: str = ""
+    """Only this namespace is reconciled; empty for all."""
+    label_selector: str = ""
+    """Only objects whose labels match, such as "sharding.fluxcd.io/key=a"."""
+    namespace: str = "flux-system"
+    """Where the Leases are."""
+    interval_jitter: float = 0.05
+    """Fraction by which intervals vary at random."""
+    min_retry: float = 0.75
+    max_retry: float = 900.0
+    """Bounds of the exponential back-off."""
+    dependency_requeue: float = 30.0
+    """How often an object that waits for another looks again."""
+    no_cross_namespace_refs: bool = False
+    """Refuse references to objects of other namespaces."""
+    default_service_account: str = ""
+    """ServiceAccount impersonated when an object names none."""
+    no_remote_bases: bool = True
+    """Refuse kustomize bases outside of the artifact."""
+    watch_files: bool = True
+    """Watch the refs of `file://` repositories instead of waiting for the interval."""
+    lease_duration: float = 35.0
+    renew_deadline: float = 30.0
+    retry_period: float = 5.0
+    """Leader election: how long a Lease lasts, when a leader gives up renewing, how often it tries."""
+    drain_deadline: float = 20.0
+    """How long runs in flight may go on after a request to stop."""
+    artifact_ttl: float = 60.0
+    artifact_records: int = 2
+    """How long and how many superseded artifacts of one object are kept."""
+    build_workers: int = 2
+    """Worker processes for builds, at most the number of CPUs."""
