@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_implicit_loop() -> None:
+    """looptime asks every test for the current loop; where there is none, that would make one and leave it open."""
+    asyncio.set_event_loop(None)
+
+
 @pytest.fixture(autouse=True)
 def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A HOME of the test's own: no kubeconfig, settings file or Git identity of the user reaches a test."""
