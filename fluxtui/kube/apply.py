@@ -1,0 +1,209 @@
+"""Server-side apply of a set of objects: in stages, after a dry run, and only what differs.
+
+First the definitions (CRDs, Namespaces, ClusterRoles), which are waited for, then the classes (StorageClass and the
+like), then all others. Within a stage everything is dry-run before anything is written; objects that would not change
+are left alone. Source: fluxcd/pkg `ssa`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from fluxtui.kube.batch import Refused, each
+from fluxtui.kube.changes import Action, Change, ChangeSet
+from fluxtui.kube.errors import ApiError, Conflict, Invalid, KubeError, NotFound
+from fluxtui.kube.health import HealthError, wait_until_ready
+from fluxtui.kube.identity import Identity, Object, identity_of, labels_of, version_of
+from fluxtui.kube.masking import masked_message
+from fluxtui.kube.memory import Memory
+from fluxtui.kube.normalize import is_definition, normalized
+from fluxtui.kube.plan import ApplyOptions, Plan, Planner, request
+
+if TYPE_CHECKING:
+    from fluxtui.kube.client import Client
+    from fluxtui.kube.resources import Resource
+
+_SHOWN_FAILURES = 10
+_DELETE_POLL = 0.25
+
+
+class ApplyError(KubeError):
+    """Objects that could not be applied: a line for each, which names it."""
+
+    def __init__(self, failures: Sequence[str], changes: ChangeSet) -> None:
+        shown = list(dict.fromkeys(failures))
+        more = [f"and {len(shown) - _SHOWN_FAILURES} more"] if len(shown) > _SHOWN_FAILURES else []
+        super().__init__("\n".join(shown[:_SHOWN_FAILURES] + more))
+        self.changes = changes
+        """What was done before and beside."""
+
+
+class Applier:
+    """Applies sets of objects to one cluster."""
+
+    def __init__(self, client: Client, memory: Memory | None = None) -> None:
+        self._client = client
+        self._memory = memory if memory is not None else Memory()
+
+    async def apply(self, objects: Iterable[Object], options: ApplyOptions) -> ChangeSet:
+        """Make the cluster's objects as given; the changes are in the order in which they were made.
+
+        Raises ApplyError, with the changes made so far, when objects are refused, the server can't be reached, or a
+        definition does not become ready in time.
+        """
+        done = ChangeSet()
+        for settle, stage in enumerate(_stages(_prepared(objects, options))):
+            plans = await self._plan(stage, options, done)
+            start = len(done)
+            await self._write(plans, options, done)
+            if settle < 2:
+                await self._settle(list(done)[start:], options, done)
+        return done
+
+    async def preview(self, objects: Iterable[Object], options: ApplyOptions) -> list[Plan]:
+        """What `apply` would do, by dry runs; nothing is written.
+
+        An object whose namespace or definition is itself new in the set counts as created. Raises ApplyError for
+        objects that would be refused.
+        """
+        prepared = _prepared(objects, options)
+        plans: list[Plan] = []
+        for stage in _stages(prepared):
+            created = {identity_of(plan.desired) for plan in plans if plan.action is Action.CREATED}
+            waiting = [obj for obj in stage if _needs_one_of(obj, created, prepared)]
+            plans += await self._plan([obj for obj in stage if obj not in waiting], options, ChangeSet())
+            plans += [Plan(obj, Action.CREATED, None, obj) for obj in waiting]
+        return plans
+
+    async def _plan(self, stage: Sequence[Object], options: ApplyOptions, done: ChangeSet) -> list[Plan]:
+        planner = Planner(self._client, self._memory, options)
+        await planner.prefetch(stage)
+        batch = await each(stage, planner.plan, options.concurrency, identity_of)
+        if batch.failures:
+            raise ApplyError(batch.failures, done)
+        return batch.results
+
+    async def _write(self, plans: Sequence[Plan], options: ApplyOptions, done: ChangeSet) -> None:
+        """Write plans: kind after kind in the order of the set, objects of one kind at once."""
+        writer = _Writer(self._client, self._memory, options)
+        for _, group in groupby(plans, key=lambda plan: identity_of(plan.desired).rank):
+            batch = await each(list(group), writer.write, options.concurrency, lambda plan: identity_of(plan.desired))
+            done.extend(batch.results)
+            if batch.failures:
+                raise ApplyError(batch.failures, done)
+
+    async def _settle(self, changes: Sequence[Change], options: ApplyOptions, done: ChangeSet) -> None:
+        """Wait for definitions and classes; afterwards the server knows the kinds of new CRDs."""
+        waited = [change for change in changes if change.action is not Action.SKIPPED]
+        try:
+            await wait_until_ready(
+                self._client,
+                {change.identity: change.version for change in waited},
+                options.wait_timeout,
+                known={change.identity: change.live for change in waited if change.live is not None},
+                fail_fast=False,
+            )
+        except HealthError as error:
+            raise ApplyError([str(error)], done) from error
+        if any(change.action.is_change and change.identity.kind == "CustomResourceDefinition" for change in waited):
+            await self._client.resources(refresh=True)
+
+
+class _Writer:
+    def __init__(self, client: Client, memory: Memory, options: ApplyOptions) -> None:
+        self._client = client
+        self._memory = memory
+        self._options = options
+
+    async def write(self, plan: Plan) -> Change:
+        if not plan.action.is_change:
+            return plan.change
+        obj, live = plan.desired, plan.before
+        identity = identity_of(obj)
+        resource = await self._client.resource_for(obj)
+        self._memory.forget([identity])
+        try:
+            if live is not None and plan.recreate:
+                await self._delete(resource, live)
+            if live is not None and plan.cleanup:
+                await self._clean_up(resource, live)
+            applied = await request(self._client, resource, obj, self._options.manager, dry_run=False)
+        except ApiError as error:
+            raise Refused(f"{identity} apply failed: {masked_message(obj, error.message)}") from error
+        self._memory.remember(plan.source, applied)
+        return Change(identity, version_of(obj), plan.action, applied)
+
+    async def _delete(self, resource: Resource, live: Object) -> None:
+        identity, uid = identity_of(live), live["metadata"]["uid"]
+        try:
+            await self._client.delete(resource, identity.name, identity.namespace, uid=uid)
+            # Finalizers may take their time; the caller's timeout ends the wait.
+            while True:
+                found = await self._client.get(resource, identity.name, identity.namespace)
+                if found["metadata"]["uid"] != uid:
+                    return
+                await asyncio.sleep(_DELETE_POLL)
+        except NotFound:
+            return
+
+    async def _clean_up(self, resource: Resource, live: Object) -> None:
+        from fluxtui.kube.client import PatchType
+
+        identity = identity_of(live)
+        for last in (False, True):
+            patch = self._options.cleanup_patch(live)
+            if not patch:
+                return
+            try:
+                await self._client.patch(
+                    resource,
+                    identity.name,
+                    identity.namespace,
+                    patch,
+                    type=PatchType.JSON,
+                    field_manager=self._options.manager,
+                )
+            except (Conflict, Invalid):
+                if last:
+                    raise
+                live = await self._client.get(resource, identity.name, identity.namespace)
+            else:
+                return
+
+
+def _prepared(objects: Iterable[Object], options: ApplyOptions) -> list[Object]:
+    """Normalized copies with the owner's labels, in the order of the set."""
+    prepared = [normalized(obj) for obj in objects]
+    for obj in prepared:
+        if options.owner:
+            obj["metadata"]["labels"] = {**labels_of(obj), **options.owner}
+    return sorted(prepared, key=lambda obj: identity_of(obj).order)
+
+
+def _stages(objects: Sequence[Object]) -> tuple[list[Object], list[Object], list[Object]]:
+    """Definitions, classes, all others."""
+    stages: tuple[list[Object], list[Object], list[Object]] = ([], [], [])
+    for obj in objects:
+        stages[0 if _is_awaited(obj) else 1 if str(obj.get("kind", "")).endswith("Class") else 2].append(obj)
+    return stages
+
+
+def _is_awaited(obj: Object) -> bool:
+    identity = identity_of(obj)
+    awaited = (("", "Namespace"), ("rbac.authorization.k8s.io", "ClusterRole"))
+    return is_definition(obj) or (identity.group, identity.kind) in awaited
+
+
+def _needs_one_of(obj: Object, created: set[Identity], objects: Sequence[Object]) -> bool:
+    """Whether the namespace or the kind of an object is among those yet to be created."""
+    identity = identity_of(obj)
+    if Identity("", identity.namespace, "", "Namespace") in created:
+        return True
+    return any(
+        (other["spec"].get("group"), (other["spec"].get("names") or {}).get("kind")) == (identity.group, identity.kind)
+        for other in objects
+        if is_definition(other) and identity_of(other) in created
+    )

@@ -1,0 +1,105 @@
+"""Deleting what an applier manages: in the reverse order of applying, and nothing that is not its own.
+
+Source: fluxcd/pkg `ssa` (delete) and the garbage collection of kustomize-controller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fluxtui.kube.batch import Refused, each
+from fluxtui.kube.changes import Action, Change, ChangeSet
+from fluxtui.kube.errors import ApiError, KubeError, NotFound, UnknownKind
+from fluxtui.kube.health import read
+from fluxtui.kube.identity import Identity, is_marked, labels_of
+from fluxtui.kube.inventory import Inventory
+from fluxtui.kube.memory import Memory
+
+if TYPE_CHECKING:
+    from fluxtui.kube.client import Client
+
+
+class PruneOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be deleted."""
+
+    owner: Mapping[str, str] = {}
+    """Labels an object must have, each with this value."""
+    keep: tuple[tuple[str, str], ...] = ()
+    """(name, value) of labels or annotations any of which keeps an object."""
+    propagation: str = "Background"
+    concurrency: int = 8
+
+
+class PruneError(KubeError):
+    """Objects that could not be deleted: `delete failed, errors: …` with a sentence for each."""
+
+    def __init__(self, failures: list[str], changes: ChangeSet) -> None:
+        super().__init__("delete failed, errors: " + "".join(f"{failure};" for failure in failures))
+        self.changes = changes
+        """What was done; whatever is neither deleted nor skipped there may still be in the cluster."""
+
+
+async def prune(client: Client, stale: Inventory, options: PruneOptions, memory: Memory | None = None) -> ChangeSet:
+    """Delete the objects of an inventory, all that can be deleted.
+
+    What does not exist counts as deleted; what lacks the owner's labels or asks to be kept is skipped. Raises
+    PruneError after having tried every object.
+    """
+
+    async def delete(identity: Identity) -> Change:
+        return await _delete(client, identity, stale.version(identity), options)
+
+    done = ChangeSet()
+    failures: list[str] = []
+    ordered = sorted(stale, key=lambda identity: identity.order, reverse=True)
+    for _, group in groupby(ordered, key=lambda identity: identity.rank):
+        batch = await each(list(group), delete, options.concurrency)
+        done.extend(batch.results)
+        failures += batch.failures
+    if memory is not None:
+        memory.forget(stale)
+    if failures or len(done) < len(stale):
+        raise PruneError(failures, done)
+    return done
+
+
+async def _delete(client: Client, identity: Identity, version: str, options: PruneOptions) -> Change:
+    try:
+        _, live = await read(client, identity, version)
+    except UnknownKind as error:
+        if await _is_withdrawn(client, identity):
+            return Change(identity, version, Action.DELETED)
+        raise Refused(f"{identity} query failed: {error}") from error
+    except ApiError as error:
+        raise Refused(f"{identity} query failed: {error}") from error
+    if live is None:
+        return Change(identity, version, Action.DELETED)
+    labels = labels_of(live)
+    if any(labels.get(key) != value for key, value in options.owner.items()) or is_marked(live, options.keep):
+        return Change(identity, version, Action.SKIPPED, live)
+    try:
+        resource = await client.resource_for(live)
+        await client.delete(
+            resource,
+            identity.name,
+            identity.namespace,
+            propagation=options.propagation,
+            uid=live["metadata"]["uid"],
+        )
+    except NotFound:
+        pass
+    except ApiError as error:
+        raise Refused(f"{identity} delete failed: {error}") from error
+    return Change(identity, version, Action.DELETED, live)
+
+
+async def _is_withdrawn(client: Client, identity: Identity) -> bool:
+    """Whether a kind that the server does not serve is gone with its definition, not just unreachable for now."""
+    resources = await client.resources(refresh=True)
+    if resources.find(identity.group, identity.kind) is not None:
+        return False
+    return not any(failure.rpartition("/")[0] == identity.group for failure in resources.failures)
