@@ -49,8 +49,8 @@ class _Sink(io.RawIOBase):
 def pack(directory: Path, target: IO[bytes], exclude: Callable[[str, bool], bool] | None = None) -> tuple[str, int]:
     """Write a directory as tar.gz; returns its digest `sha256:<hex>` and its size in bytes.
 
-    `exclude` gets each path relative to the directory, and whether it is a directory; an excluded directory is not
-    looked into. Symbolic links and special files stay out. Raises OSError.
+    `exclude` gets each path relative to the directory, and whether it is a directory; what lies below an excluded
+    directory is asked for, too. Symbolic links and special files stay out. Raises OSError.
     """
     sink = _Sink(target)
     with (
@@ -81,9 +81,8 @@ def _walk(
         if not folder and not stat.S_ISREG(status.st_mode):
             continue
         name = f"{relative}/{entry.name}" if relative else entry.name
-        if exclude is not None and exclude(name, folder):
-            continue
-        yield Path(entry.path), name, status
+        if exclude is None or not exclude(name, folder):
+            yield Path(entry.path), name, status
         if folder:
             yield from _walk(Path(entry.path), exclude, name)
 

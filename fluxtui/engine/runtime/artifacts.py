@@ -95,6 +95,15 @@ class ArtifactStore:
                 del self._open[name]
                 await self._trim()
 
+    @asynccontextmanager
+    async def workspace(self) -> AsyncIterator[Path]:
+        """A private directory for the time of the context; what a crash leaves of it goes at the next start."""
+        path = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=TEMPORARY, dir=self.root))
+        try:
+            yield path
+        finally:
+            await asyncio.to_thread(remove_tree, path)
+
     async def _trim(self) -> None:
         closed = sorted((used, name) for name, used in self._used.items() if name not in self._open)
         surplus = [name for _, name in closed[: max(0, len(self._used) - self.keep)]]
@@ -146,6 +155,12 @@ class ClusterArtifacts:
             size=size,
             metadata=metadata or {},
         )
+
+    @asynccontextmanager
+    async def workspace(self) -> AsyncIterator[Path]:
+        """A private directory for the time of the context, on the file system of the store."""
+        async with self._store.workspace() as path:
+            yield path
 
     def url(self, path: str) -> str:
         """Where a path of this store is served at the moment."""

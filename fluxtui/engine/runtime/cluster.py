@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class Cluster:
         artifacts: ClusterArtifacts,
         settings: EngineSettings,
         workers: WorkerPool,
+        limiter: asyncio.Semaphore,
         leading: Callable[[], bool] = lambda: True,
     ) -> None:
         self.id = client.id
@@ -38,6 +40,8 @@ class Cluster:
         self.settings = settings
         self.workers = workers
         """Processes for builds, shared by all clusters."""
+        self.limiter = limiter
+        """Bounds how many outside tools (git and the like) run at once in the process."""
         self.cache = Cache(client, namespace=settings.watch_namespace, label_selector=settings.label_selector)
         self.recorder = Recorder(client)
         self._leading = leading

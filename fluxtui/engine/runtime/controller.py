@@ -50,8 +50,11 @@ class Controller(Generic[T]):
         await self.cluster.cache.wait_synced(self.reconciler.kind)
         self._say("Starting workers", workers=self._concurrency)
         async with asyncio.TaskGroup() as group:
-            for number in range(self._concurrency):
-                group.create_task(self._work(), name=f"{self.reconciler.kind.plural} worker {number}")
+            aside = group.create_task(self.reconciler.background(self.queue.add))
+            async with asyncio.TaskGroup() as workers:
+                for number in range(self._concurrency):
+                    workers.create_task(self._work(), name=f"{self.reconciler.kind.plural} worker {number}")
+            aside.cancel()
 
     def stop(self) -> None:
         """Begin no more runs."""

@@ -28,7 +28,7 @@ class WatchSource(msgspec.Struct, frozen=True):
 
 
 class Reconciler(Protocol[T]):
-    """One kind's reconciler; made once per cluster as `Reconciler(cluster)`.
+    """One kind's reconciler; made once per cluster as `Reconciler(cluster)`. Subclass it to inherit the defaults.
 
     Keep no state of an object between runs other than caches: the object's status is the memory.
     """
@@ -46,13 +46,22 @@ class Reconciler(Protocol[T]):
     negative: tuple[str, ...]
     """Those of `owned` that are bad when True. They are removed by the step that finds them no longer true."""
     steps: tuple[Step[T], ...]
-    watches: tuple[WatchSource, ...]
+    watches: tuple[WatchSource, ...] = ()
+    failed_reason: str = "Failed"
+    """Reason of Ready=False when a step raises something else than an Outcome."""
 
     async def finalize(self, run: Reconciliation[T]) -> None:
         """Undo what the object stands for, before its finalizer is removed; an Outcome keeps the finalizer."""
+        ...
 
     def interval(self, obj: T) -> float:
         """Seconds until the next run after a success."""
+        ...
 
     def retry_interval(self, obj: T) -> float | None:
         """Seconds until the next run after a failure; None for exponential back-off."""
+        return None
+
+    async def background(self, wake: Callable[[Key], None]) -> None:
+        """Runs beside the workers for as long as the controller does, to `wake` objects for reasons of its own."""
+        return

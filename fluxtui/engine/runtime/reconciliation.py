@@ -246,8 +246,7 @@ class Reconciliation(Generic[T]):
         if not isinstance(error, KubeError):
             message = f"{type(error).__name__}: {error}"
             self.log(logging.ERROR, "unexpected error", exc_info=error, error=message)
-        reason: str = getattr(self._reconciler, "failed_reason", "Failed")
-        return Failed(reason, message)
+        return Failed(self._reconciler.failed_reason, message)
 
     def _report(self, outcome: Outcome) -> None:
         if outcome.event is not None:

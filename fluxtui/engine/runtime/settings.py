@@ -29,6 +29,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """ServiceAccount impersonated when an object names none."""
     no_remote_bases: bool = True
     """Refuse kustomize bases outside of the artifact."""
+    file_sources: bool = True
+    """Allow `file://` repositories, which read what the engine's user may read."""
     watch_files: bool = True
     """Watch the refs of `file://` repositories instead of waiting for the interval."""
     lease_duration: float = 35.0
@@ -40,5 +42,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     artifact_ttl: float = 60.0
     artifact_records: int = 2
     """How long and how many superseded artifacts of one object are kept."""
+    tools: int = 4
+    """Outside tools such as git that run at once."""
     build_workers: int = 2
     """Worker processes for builds, at most the number of CPUs."""

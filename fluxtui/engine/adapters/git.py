@@ -1,0 +1,237 @@
+"""Git remotes: what they advertise, and shallow checkouts of them.
+
+    GitError                  `str()` is a sentence for users, free of secrets
+    ├── GitMissing            there is no git on PATH
+    ├── RepositoryNotFound    the remote has no such repository
+    ├── AuthenticationFailed  the remote refused the credentials, or wants some
+    └── EmptyRepository       the remote has no commit
+
+Transport is the `git` command, killed with all its children when the caller is cancelled; what was fetched is read with
+GitPython. Both stay off the event loop, and a limiter bounds how many run at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from fluxtui.engine.adapters.git_access import Remote, environment
+from fluxtui.engine.adapters.git_refs import PEELED, Reference, ReferenceError, Target, known, patterns, resolve
+
+OUTPUT_LIMIT = 32 << 20
+"""Most bytes read from a git command."""
+_FETCHED = "refs/fluxtui/fetched"
+_SUBJECT = 50
+
+
+class GitError(Exception):
+    """A Git operation failed."""
+
+
+class GitMissing(GitError):
+    """There is no git on PATH."""
+
+
+class RepositoryNotFound(GitError):
+    """The remote has no such repository."""
+
+
+class AuthenticationFailed(GitError):
+    """The remote refused the credentials, or wants some."""
+
+
+class EmptyRepository(GitError):
+    """The remote has no commit."""
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """A commit that was checked out."""
+
+    target: Target
+    subject: str
+    """First line of the message, at most 50 characters and "..."."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a checkout is made."""
+
+    submodules: bool = False
+    directories: tuple[str, ...] = ()
+    """Only these directories; empty for all."""
+
+
+class Git:
+    """Operations on one remote. `home` is a private directory that outlives this object."""
+
+    def __init__(self, access: Remote, home: Path, limiter: asyncio.Semaphore) -> None:
+        self._access = access
+        self._home = home
+        self._limiter = limiter
+        self._env: dict[str, str] | None = None
+
+    async def resolve(self, reference: Reference) -> Target:
+        """What a reference stands for at the moment, without fetching anything. Raises GitError, ReferenceError."""
+        target = known(reference)
+        if target is not None:
+            return target
+        refs = await self._list(patterns(reference))
+        if not refs and not await self._list([]):
+            raise EmptyRepository("git repository is empty")
+        return resolve(reference, refs)
+
+    async def checkout(self, target: Target, directory: Path, options: Options | None = None) -> Commit:
+        """Fetch a target, as little as possible, into a new directory. Raises GitError, ReferenceError.
+
+        A branch that has moved on meanwhile is checked out as it is now, and the commit says so.
+        """
+        options = options or Options()
+        algorithm = "sha1" if len(target.commit) == 40 else "sha256"
+        await self._run("init", "--quiet", "--template=", f"--object-format={algorithm}", "--", str(directory))
+        commit = await self._fetch(target, directory, blobless=bool(options.directories))
+        if options.directories:
+            paths = [f"/{path.removeprefix('./').strip('/')}/" for path in options.directories]
+            await self._run("sparse-checkout", "set", "--no-cone", "--", *paths, cwd=directory)
+        await self._run("checkout", "--quiet", "--detach", commit, cwd=directory)
+        if options.submodules:
+            await self._run("config", "remote.origin.url", self._access.url, cwd=directory)
+            await self._run(
+                "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", "--single-branch", cwd=directory
+            )
+        for path in options.directories:
+            if not (directory / path).is_dir():
+                raise ReferenceError(f"sparse checkout dir '{path}' does not exist in repository")
+        subject = await asyncio.to_thread(_subject, directory, commit)
+        return Commit(msgspec.structs.replace(target, commit=commit), subject)
+
+    async def _list(self, wanted: Sequence[str]) -> dict[str, str]:
+        output = await self._run("ls-remote", "--quiet", "--", self._access.url, *wanted)
+        refs = {}
+        for line in output.splitlines():
+            commit, tab, name = line.partition("\t")
+            if tab and re.fullmatch(r"[0-9a-f]{40,64}", commit):
+                refs[name] = commit
+        return refs
+
+    async def _fetch(self, target: Target, directory: Path, *, blobless: bool) -> str:
+        flags = ["--quiet", "--no-tags", "--no-recurse-submodules", "--force"]
+        if blobless:
+            await self._run("config", "remote.origin.url", self._access.url, cwd=directory)
+            await self._run("config", "remote.origin.promisor", "true", cwd=directory)
+            await self._run("config", "remote.origin.partialclonefilter", "blob:none", cwd=directory)
+            flags.append("--filter=blob:none")
+        where = "origin" if blobless else self._access.url
+        ref = target.ref.removesuffix(PEELED)
+        source = f"+{target.commit if target.pinned else ref}:{_FETCHED}"
+        try:
+            await self._run("fetch", *flags, "--depth=1", where, source, cwd=directory)
+        except (AuthenticationFailed, RepositoryNotFound):
+            raise
+        except GitError:
+            # Servers may know no shallow fetches, or give out no commit by its hash: fetch the history then.
+            history = f"+{ref}:{_FETCHED}" if ref else "+refs/heads/*:refs/fluxtui/heads/*"
+            await self._run("fetch", *flags, where, history, cwd=directory)
+        wanted = target.commit if target.pinned else _FETCHED
+        try:
+            return (await self._run("rev-parse", "--verify", "--quiet", f"{wanted}^{{commit}}", cwd=directory)).strip()
+        except GitError as error:
+            raise ReferenceError(f"unable to resolve commit object for '{target.commit}'") from error
+
+    async def _run(self, *arguments: str, cwd: Path | None = None) -> str:
+        """Run git and return what it prints. Raises GitError."""
+        program = shutil.which("git")
+        if program is None:
+            raise GitMissing("there is no git on PATH; the engine needs it to fetch Git repositories")
+        if self._env is None:
+            self._env = await asyncio.to_thread(environment, self._access, self._home, os.environ.get("PATH", ""))
+        async with self._limiter:
+            code, output, errors = await _execute(program, arguments, self._env, cwd or self._home)
+        if code != 0:
+            raise self._translate(errors)
+        return output
+
+    def _translate(self, errors: str) -> GitError:
+        text = self._access.redact(errors)
+        low = text.lower()
+        if any(sign in low for sign in _NOT_FOUND):
+            return RepositoryNotFound("repository not found")
+        if "host key verification failed" in low:
+            return AuthenticationFailed("the server's host key is not in known_hosts")
+        if any(sign in low for sign in _DENIED):
+            return AuthenticationFailed("authentication required")
+        return GitError(_reason(text))
+
+
+_NOT_FOUND = (
+    "' not found",
+    "does not exist",
+    "does not appear to be a git repository",
+    "repository not found",
+)
+_DENIED = (
+    "authentication failed",
+    "could not read username",
+    "could not read password",
+    "permission denied (",
+    "error: 401",
+    "error: 403",
+)
+
+
+def _reason(errors: str) -> str:
+    """The telling lines of git's complaint, on one line."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    telling = [re.sub(r"^(fatal|error): ", "", line) for line in lines if line.startswith(("fatal:", "error:"))]
+    return "; ".join(dict.fromkeys(telling or lines[-3:]))[:1000] or "git failed without a word"
+
+
+async def _execute(program: str, arguments: Sequence[str], env: dict[str, str], cwd: Path) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *arguments,
+        env=env,
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        output, errors = await asyncio.gather(_read(process.stdout), _read(process.stderr))
+        code = await process.wait()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+    return code, output, errors
+
+
+async def _read(stream: asyncio.StreamReader) -> str:
+    chunks, size = [], 0
+    while chunk := await stream.read(1 << 16):
+        size += len(chunk)
+        if size > OUTPUT_LIMIT:
+            raise GitError(f"git printed more than {OUTPUT_LIMIT >> 20} MiB")
+        chunks.append(chunk)
+    return b"".join(chunks).decode("utf-8", "replace")
+
+
+def _subject(directory: Path, commit: str) -> str:
+    # The engine starts without GitPython: it is only needed once something was fetched.
+    import git
+
+    with git.Repo(directory, odbt=git.GitCmdObjectDB) as repository:
+        message = repository.commit(commit).message
+    text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+    subject = text.split("\n", 1)[0]
+    return subject if len(subject) <= _SUBJECT else f"{subject[:_SUBJECT]}..."
