@@ -1,0 +1,81 @@
+"""Which object of which cluster: the key of everything in the fleet, so that equal names never meet."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fluxtui.api.kinds import BY_KIND, KINDS
+
+_GROUPS = {kind.kind: kind.group for kind in KINDS}
+_MOST_TEXTS = 65536
+
+
+class Ref(msgspec.Struct, frozen=True, gc=False, order=True, cache_hash=True):
+    """An object; a cluster-scoped one has an empty namespace."""
+
+    cluster: str
+    """Id of the context."""
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """`Kustomization flux-system/apps in prod-eu`."""
+        return f"{self.kind} {self.path} in {self.cluster}"
+
+    @property
+    def path(self) -> str:
+        """`flux-system/apps`, or the name alone for a cluster-scoped object."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    @property
+    def word(self) -> str:
+        """The short word for the kind (`ks`), or the kind itself."""
+        kind = BY_KIND.get((self.group, self.kind))
+        return kind.short if kind else self.kind
+
+    @property
+    def inventory_id(self) -> str:
+        """As Flux writes it into an inventory: `<namespace>_<name>_<group>_<kind>`."""
+        name = self.name.replace(":", "__") if self.group == "rbac.authorization.k8s.io" else self.name
+        return f"{self.namespace}_{name}_{self.group}_{self.kind}"
+
+
+def from_inventory(cluster: str, text: str) -> Ref | None:
+    """The object an inventory entry names; None when the entry can't be read."""
+    namespace, first, rest = text.partition("_")
+    rest, second, kind = rest.rpartition("_")
+    name, third, group = rest.rpartition("_")
+    if not (first and second and third and name and kind):
+        return None
+    return Ref(cluster, intern(group), intern(kind), intern(namespace), name.replace("__", ":"))
+
+
+def group_of(api_version: str, kind: str) -> str:
+    """The group of a reference that may leave its apiVersion out, as Flux's own references do."""
+    if api_version:
+        return api_version.rpartition("/")[0]
+    return _GROUPS.get(kind, "")
+
+
+class Interner:
+    """Repeated texts kept once. Bounded: when full it forgets all, which costs sharing but never correctness."""
+
+    def __init__(self, most: int = _MOST_TEXTS) -> None:
+        self._texts: dict[str, str] = {}
+        self._most = most
+
+    def __call__(self, text: str) -> str:
+        """The one copy of `text`."""
+        known = self._texts.get(text)
+        if known is not None:
+            return known
+        if len(self._texts) >= self._most:
+            self._texts.clear()
+        self._texts[text] = text
+        return text
+
+
+intern = Interner()
+"""The table of all rows: namespaces, kinds, reasons, messages, revisions."""

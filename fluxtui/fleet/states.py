@@ -1,0 +1,206 @@
+"""The state of a row: one function for every kind, first rule that matches wins.
+
+What an object says is kept as `Facts`; `state_of` judges them for a moment and for the cluster they came from.
+Facts do not age, judgements do: `next_change` says when to judge again although no news came.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Collection
+from typing import NamedTuple
+
+import msgspec
+
+from fluxtui.fleet.text import span
+
+LOST_AFTER = 30.0
+"""Seconds after which the rows of a cluster that does not answer are Unreachable."""
+PENDING_INTERVALS = 2
+PENDING_AT_LEAST = 120.0
+"""Seconds a request or a generation may wait, however short the interval."""
+HISTORY_INTERVALS = 3
+
+
+class State(enum.IntEnum):
+    """States in the order in which they want attention."""
+
+    STALLED = 0
+    FAILED = 1
+    UNREACHABLE = 2
+    OVERDUE = 3
+    DELETING = 4
+    PROGRESSING = 5
+    SUSPENDED = 6
+    UNKNOWN = 7
+    READY = 8
+
+    @property
+    def glyph(self) -> str:
+        """One cell, without emoji presentation."""
+        return "■✗⌁◷⊖↻‖?✓"[self]
+
+    @property
+    def ascii(self) -> str:
+        """One ASCII character."""
+        return "#x/!-~|?+"[self]
+
+    @property
+    def word(self) -> str:
+        """`Failed`."""
+        return self.name.capitalize()
+
+    @property
+    def token(self) -> str:
+        """Name of the theme's colour: error, warning, primary, success, muted or muted-accent."""
+        return _TOKENS[self]
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a person should look: Stalled, Failed, Unreachable, Overdue."""
+        return self <= State.OVERDUE
+
+
+_TOKENS = ("error", "error", "muted", "warning", "warning", "primary", "muted-accent", "muted", "success")
+
+
+class Ready(enum.IntEnum):
+    """Status of the condition Ready; ABSENT when there is none."""
+
+    ABSENT = 0
+    TRUE = 1
+    FALSE = 2
+    UNKNOWN = 3
+
+
+class Facts(msgspec.Struct, gc=False, kw_only=True):
+    """What an object says about itself, as far as its state depends on it. Times are seconds since the epoch."""
+
+    controller: str = ""
+    """The controller of the kind, as its Lease is named; empty when nobody's."""
+    generation: int = 0
+    observed: int = 0
+    """`status.observedGeneration`; 0 when the kind or the object has none."""
+    ready: Ready = Ready.ABSENT
+    ready_generation: int = 0
+    ready_reason: str = ""
+    ready_message: str = ""
+    reconciling: bool = False
+    reconciling_generation: int = 0
+    reconciling_reason: str = ""
+    reconciling_message: str = ""
+    stalled: bool = False
+    stalled_reason: str = ""
+    stalled_message: str = ""
+    deleting: float = 0.0
+    """Time of the deletion request; 0.0 when not deleted."""
+    suspended: bool = False
+    suspended_note: str = ""
+    """Why, by whom and until when, if the suspension says so."""
+    interval: float = 0.0
+    """Seconds between reconciles; 0.0 when the object has none."""
+    pending: float = 0.0
+    """Since when a request or a generation waits to be handled; 0.0 when nothing waits."""
+    pending_request: bool = False
+    """Whether it is a request that waits (else a generation)."""
+    reconciled: float = 0.0
+    """The last reconcile that `status.history` records; 0.0 where the kind records none."""
+
+
+class Judgement(NamedTuple):
+    """A state, the one that Suspended or Unreachable hides (else the same), and the words for it."""
+
+    state: State
+    before: State
+    reason: str
+    message: str
+
+
+def state_of(
+    facts: Facts, now: float, *, lost_since: float = 0.0, stale_controllers: Collection[str] = ()
+) -> Judgement:
+    """The state of an object at `now`.
+
+    `lost_since` is the time since when its cluster does not answer (0.0: it answers); `stale_controllers` are those
+    of the cluster that no longer renew their Lease.
+    """
+    own = _own(facts, now, stale_controllers)
+    if lost_since and now - lost_since > LOST_AFTER:
+        return own._replace(state=State.UNREACHABLE, before=own.state)
+    return own
+
+
+def _own(facts: Facts, now: float, stale: Collection[str]) -> Judgement:
+    if facts.deleting:
+        reason, message = _words(facts)
+        return Judgement(State.DELETING, State.DELETING, reason, message)
+    said = _said(facts, now, stale)
+    if facts.suspended:
+        return Judgement(State.SUSPENDED, said.state, said.reason, facts.suspended_note or said.message)
+    return said
+
+
+def _said(facts: Facts, now: float, stale: Collection[str]) -> Judgement:
+    if facts.stalled:
+        return _judged(State.STALLED, facts.stalled_reason, facts.stalled_message)
+    if facts.ready == Ready.FALSE and not _works_on_news(facts):
+        return _judged(State.FAILED, facts.ready_reason, facts.ready_message)
+    if facts.reconciling or facts.ready == Ready.UNKNOWN:
+        return _judged(State.PROGRESSING, *_words(facts))
+    if facts.ready == Ready.TRUE:
+        broken = _broken_promise(facts, now, stale)
+        if broken:
+            return _judged(State.OVERDUE, *broken)
+    if facts.ready != Ready.ABSENT and 0 != facts.observed < facts.generation:
+        return _judged(State.PROGRESSING, "NewGeneration", "a change of the spec waits for its controller")
+    if facts.ready == Ready.TRUE:
+        return _judged(State.READY, facts.ready_reason, facts.ready_message)
+    return _judged(State.UNKNOWN, *_words(facts))
+
+
+def _judged(state: State, reason: str, message: str) -> Judgement:
+    return Judgement(state, state, reason, message)
+
+
+def _works_on_news(facts: Facts) -> bool:
+    """Whether the failure belongs to an older generation than the one being reconciled.
+
+    The condition's own observedGeneration counts: `status.observedGeneration` stays at -1 until the first success,
+    and an object that keeps failing has Reconciling=True (ProgressingWithRetry) beside Ready=False.
+    """
+    return facts.reconciling and facts.ready_generation < facts.generation <= facts.reconciling_generation
+
+
+def _words(facts: Facts) -> tuple[str, str]:
+    if facts.reconciling and facts.reconciling_reason:
+        return facts.reconciling_reason, facts.reconciling_message
+    return facts.ready_reason, facts.ready_message
+
+
+def _pending_limit(facts: Facts) -> float:
+    return max(PENDING_INTERVALS * facts.interval, PENDING_AT_LEAST)
+
+
+def _broken_promise(facts: Facts, now: float, stale: Collection[str]) -> tuple[str, str] | None:
+    if facts.pending and now - facts.pending > _pending_limit(facts):
+        what = "a requested reconcile" if facts.pending_request else "a change of the spec"
+        return "Unhandled", f"{what} waits for {span(now - facts.pending)}"
+    if facts.reconciled and facts.interval and now - facts.reconciled > HISTORY_INTERVALS * facts.interval:
+        ago = span(now - facts.reconciled)
+        return "NotReconciled", f"last reconcile {ago} ago, promised every {span(facts.interval)}"
+    if facts.controller and facts.controller in stale:
+        return "LeaseNotRenewed", f"{facts.controller} does not renew its lease"
+    return None
+
+
+def next_change(facts: Facts, now: float) -> float:
+    """When (seconds since the epoch) the state changes if nothing is heard until then; infinity for never."""
+    if facts.ready != Ready.TRUE or facts.stalled or facts.deleting:
+        return math.inf
+    times = []
+    if facts.pending:
+        times.append(facts.pending + _pending_limit(facts))
+    if facts.reconciled and facts.interval:
+        times.append(facts.reconciled + HISTORY_INTERVALS * facts.interval)
+    return min((time for time in times if time >= now), default=math.inf)
