@@ -56,7 +56,11 @@ class RefWatcher(Generic[K]):
         from watchfiles import awatch
 
         async for changes in awatch(
-            *directories, stop_event=self._changed, rust_timeout=60_000, ignore_permission_denied=True
+            *directories,
+            watch_filter=None,
+            stop_event=self._changed,
+            rust_timeout=60_000,
+            ignore_permission_denied=True,
         ):
             paths = [Path(path) for _, path in changes if not path.endswith(".lock")]
             for key, watched in list(self._directories.items()):

@@ -38,6 +38,8 @@ class Controller(Generic[T]):
         self.queue: Queue[Key] = Queue()
         self.runs = 0
         """Runs so far, finalizations and failures included."""
+        self.started = False
+        """Whether the first list is there and the workers run."""
         self._concurrency = concurrency
         settings = cluster.settings
         self._backoff: Backoff[Key] = Backoff(settings.min_retry, settings.max_retry)
@@ -48,6 +50,7 @@ class Controller(Generic[T]):
     async def run(self) -> None:
         """Reconcile until cancelled, or until `stop` and the end of the runs in flight."""
         await self.cluster.cache.wait_synced(self.reconciler.kind)
+        self.started = True
         self._say("Starting workers", workers=self._concurrency)
         async with asyncio.TaskGroup() as group:
             aside = group.create_task(self.reconciler.background(self.queue.add))

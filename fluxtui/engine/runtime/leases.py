@@ -20,7 +20,7 @@ import msgspec
 from fluxtui.engine.runtime.backoff import jittered
 from fluxtui.engine.runtime.objects import Object, micro_timestamp, now
 from fluxtui.engine.runtime.settings import EngineSettings
-from fluxtui.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from fluxtui.kube.errors import AlreadyExists, Conflict, KubeError, NotFound, Unreachable
 from fluxtui.kube.resources import Resource
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Standing(msgspec.Struct, frozen=True):
     """Who stands in the way."""
     problem: str = ""
     """Why the Leases can't be had, when nobody stands in the way: a sentence for users."""
+    reachable: bool = True
+    """Whether the API server answers."""
 
 
 class _Observed(msgspec.Struct):
@@ -147,7 +149,8 @@ class LeaderElection:
                 async with asyncio.timeout(self._settings.renew_deadline):
                     standing = await self._try()
             except (KubeError, TimeoutError) as error:
-                standing = Standing(problem=_problem(error, self._settings.namespace))
+                reachable = not isinstance(error, Unreachable | TimeoutError)
+                standing = Standing(problem=_problem(error, self._settings.namespace), reachable=reachable)
             self._stand(standing)
             if standing.leading:
                 return
