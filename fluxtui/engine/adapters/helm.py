@@ -126,7 +126,7 @@ def load(directory: Path, *, version_suffix: str = "", values_files: Sequence[Pa
         try:
             handle = helm.Chart.load(copy)
             metadata = handle.metadata
-            crds = [obj for crd in handle.crds for obj in _documents(crd["data"], crd["filename"])]
+            crds = [obj for crd in handle.crds for obj in documents(crd["data"], crd["filename"])]
         except helm.HelmError as error:
             raise ChartError(_text(error)) from error
         return Chart(metadata, _stored(handle, metadata), crds, handle)
@@ -163,7 +163,7 @@ def render(chart: Chart, values: Values, what: Rendering) -> Rendered:
         if path.endswith("NOTES.txt"):
             notes = notes or text
         elif not path.rsplit("/", 1)[-1].startswith("_"):
-            objects += [(path, obj) for obj in _documents(text, path)]
+            objects += [(path, obj) for obj in documents(text, path)]
     return Rendered(objects, notes)
 
 
@@ -246,7 +246,7 @@ def _set_version(file: Path, suffix: str) -> None:
     file.write_text(json.dumps(chart))
 
 
-def _documents(text: str, path: str) -> list[Object]:
+def documents(text: str, path: str) -> list[Object]:
     """The objects of a YAML stream. Raises RenderError that names the file."""
     helm = _sdk()
     found = []

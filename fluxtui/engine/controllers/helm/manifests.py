@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from fluxtui.api.kinds import HELM_GROUP as GROUP
-from fluxtui.engine.adapters.helm import Object, Rendered
+from fluxtui.engine.adapters.helm import Object, Rendered, documents
 
 HOOK = "helm.sh/hook"
 WEIGHT = "helm.sh/hook-weight"
@@ -122,6 +122,11 @@ def keeps(obj: Mapping[str, Any]) -> bool:
     """Whether an object is to stay when its release no longer has it."""
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
     return str(annotations.get(RESOURCE_POLICY, "")).strip().lower() == "keep"
+
+
+def parse_stored(release: Mapping[str, Any]) -> list[Object]:
+    """The objects of a stored release. Blocking. Raises HelmError when the manifest can't be read."""
+    return documents(str(release.get("manifest", "")), f"release {release['name']}.v{release['version']}")
 
 
 def running_at(hooks: Iterable[Hook], event: str) -> list[Hook]:
