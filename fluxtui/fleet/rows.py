@@ -79,6 +79,14 @@ class Row(Facts, gc=False, kw_only=True):
                 yield ref
 
 
+def ref_of(cluster: str, wire: Wire) -> Ref:
+    """The key of an object."""
+    metadata = wire.metadata
+    group = intern(wire.api_version.rpartition("/")[0])
+    namespace, name = one_line(metadata.namespace), one_line(metadata.name)
+    return Ref(cluster, group, intern(wire.kind), intern(namespace), intern(name))
+
+
 def row_of(
     cluster: str,
     obj: Wire | Mapping[str, Any] | bytes,
@@ -94,27 +102,18 @@ def row_of(
     """
     wire = read(obj)
     group, _, version = wire.api_version.rpartition("/")
-    metadata = wire.metadata
     kind = BY_KIND.get((group, wire.kind))
     row = Row(
-        ref=previous.ref
-        if previous
-        else Ref(
-            cluster,
-            intern(group),
-            intern(wire.kind),
-            intern(one_line(metadata.namespace)),
-            intern(one_line(metadata.name)),
-        ),
+        ref=previous.ref if previous else ref_of(cluster, wire),
         version=intern(version),
         category=kind.category if kind else Category.OTHER,
-        created=moment(metadata.creation_timestamp or ""),
+        created=moment(wire.metadata.creation_timestamp or ""),
         changed=_changed(wire),
         source=source_of(cluster, wire),
         depends=depends_of(cluster, group, wire),
         owner=owner_of(cluster, wire),
         inventory=inventory_of(wire),
-        labels=_labels(metadata.labels),
+        labels=_labels(wire.metadata.labels),
     )
     read_facts(row, wire, kind, now, previous)
     if wire.spec:
@@ -122,7 +121,8 @@ def row_of(
     if wire.status:
         row.revision = intern(one_line(_revision(wire.status)))
         row.attempted = intern(one_line(wire.status.last_attempted_revision or ""))
-    _judge(row, now, lost_since, stale_controllers)
+    found = state_of(row, now, lost_since=lost_since, stale_controllers=stale_controllers)
+    row.state, row.before, row.reason, row.message = found
     return row
 
 
@@ -134,10 +134,6 @@ def judged(row: Row, now: float, *, lost_since: float = 0.0, stale_controllers: 
     fresh: Row = msgspec.structs.replace(row)
     fresh.state, fresh.before, fresh.reason, fresh.message = found
     return fresh
-
-
-def _judge(row: Row, now: float, lost_since: float, stale: Collection[str]) -> None:
-    row.state, row.before, row.reason, row.message = state_of(row, now, lost_since=lost_since, stale_controllers=stale)
 
 
 def _labels(labels: Mapping[str, str] | None) -> str:

@@ -1,0 +1,75 @@
+"""A cluster as the fleet sees it: whether it answers, how far it is read, and who reconciles it."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class Phase(enum.StrEnum):
+    """How far a cluster is read."""
+
+    CONNECTING = "connecting"
+    SYNCING = "syncing"
+    LIVE = "live"
+    DEGRADED = "degraded"
+    """Live, but some kinds may not be read; see `ClusterInfo.forbidden`."""
+    DENIED = "denied"
+    """The server refuses us, or a credential could not be had."""
+    UNREACHABLE = "unreachable"
+
+
+class Mode(enum.StrEnum):
+    """Who reconciles a cluster, as its leader-election Leases say."""
+
+    UNKNOWN = ""
+    """Not known yet, or the Leases may not be read."""
+    DELEGATED = "delegated"
+    """Flux's own controllers in the cluster."""
+    EMBEDDED = "embedded"
+    """An engine of ours."""
+    NONE = "none"
+    """Nobody holds a Lease."""
+
+
+class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a cluster; replaced, never changed. Times are seconds since the epoch."""
+
+    id: str
+    server: str = ""
+    """Host and port of its API server."""
+    phase: Phase = Phase.CONNECTING
+    kinds: int = 0
+    """Flux kinds that it serves and that we try to read."""
+    synced: int = 0
+    """Those of them that are listed and watched."""
+    forbidden: tuple[str, ...] = ()
+    """Resources that we may not read: `helmreleases.helm.toolkit.fluxcd.io`."""
+    lost_since: float = 0.0
+    """Since when it does not answer; 0.0 while it does."""
+    error: str = ""
+    """Why it is denied, unreachable or degraded: a sentence for users."""
+    latency: float = 0.0
+    """Seconds that the last small request took; 0.0 when unknown."""
+    mode: Mode = Mode.UNKNOWN
+    holder: str = ""
+    """Identity in the Leases."""
+    flux_version: str = ""
+    """`2.9.4`, of the controllers or the CRDs; empty when unknown."""
+    kubernetes_version: str = ""
+    stale_controllers: tuple[str, ...] = ()
+    """Controllers that no longer renew their Lease."""
+    log_file: str = ""
+    """Where the engine that holds the Leases writes its log, on `log_host`."""
+    log_host: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what is shown of it may be out of date."""
+        return self.phase in (Phase.UNREACHABLE, Phase.DENIED)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the first reading has come to an end, well or not."""
+        return self.phase not in (Phase.CONNECTING, Phase.SYNCING)

@@ -1,0 +1,194 @@
+"""A parsed query made fast: one function of a row, built once and asked 50,000 times a key stroke."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from fluxtui.api.kinds import BY_WORD
+from fluxtui.fleet.facts import seconds
+from fluxtui.fleet.rows import Row
+from fluxtui.fleet.states import Ready, State
+from fluxtui.fleet.syntax import All, Field, Node, Not, Text
+from fluxtui.fleet.text import short_revision
+
+Predicate = Callable[[Row], bool]
+_V = TypeVar("_V")
+
+_DAYS = re.compile(r"(\d+(?:\.\d+)?)(d|w|y)")
+_DAY_UNITS = {"d": 24, "w": 7 * 24, "y": 365 * 24}
+_TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
+_READY = {"true": (Ready.TRUE,), "false": (Ready.FALSE,), "unknown": (Ready.UNKNOWN, Ready.ABSENT)}
+_FLAGS: dict[str, Predicate] = {
+    "suspended": lambda row: row.suspended,
+    "reconciling": lambda row: row.reconciling,
+    "stalled": lambda row: row.stalled,
+}
+_TEXTS: dict[str, Callable[[Row], str]] = {
+    "cluster": lambda row: row.ref.cluster,
+    "namespace": lambda row: row.ref.namespace,
+    "name": lambda row: row.ref.name,
+    "reason": lambda row: row.reason,
+    "message": lambda row: row.message,
+    "path": lambda row: row.detail,
+}
+
+
+def compiled(node: Node | None, now: float) -> Predicate:
+    """The query as a function; `now` (seconds since the epoch) is what `since` and `age` are counted to.
+
+    Raises ValueError for values that a field does not know.
+    """
+    if node is None:
+        return lambda row: True
+    if isinstance(node, Text):
+        return _text(node.text)
+    if isinstance(node, Field):
+        return _field(node, now)
+    if isinstance(node, Not):
+        inner = compiled(node.term, now)
+        return lambda row: not inner(row)
+    terms = [compiled(term, now) for term in node.terms]
+    if isinstance(node, All):
+        return _all(terms)
+    return lambda row: any(term(row) for term in terms)
+
+
+def _all(terms: list[Predicate]) -> Predicate:
+    if len(terms) == 2:
+        first, second = terms
+        return lambda row: first(row) and second(row)
+
+    return lambda row: all(term(row) for term in terms)
+
+
+def _text(text: str) -> Predicate:
+    """Found in name, namespace or message, or its letters in order in the name."""
+    wanted = text.lower()
+    fuzzy = re.compile(".*?".join(map(re.escape, wanted))).search if len(wanted) > 1 and " " not in wanted else None
+    seen: dict[str, bool] = {}
+
+    def match(row: Row) -> bool:
+        ref = row.ref
+        if wanted in ref.name or wanted in ref.namespace:
+            return True
+        message = row.message
+        found = seen.get(message)
+        if found is None:
+            found = seen[message] = wanted in message.lower()
+        return found or (fuzzy is not None and fuzzy(ref.name) is not None)
+
+    return match
+
+
+def _field(node: Field, now: float) -> Predicate:
+    if node.field in ("since", "age"):
+        return _time(node, now)
+    if node.op not in ("=", "!=", "~", "!~"):
+        raise ValueError(f"{node.field} can't be compared with {node.op}")
+    positive = _positive(node)
+    return (lambda row: not positive(row)) if node.op.startswith("!") else positive
+
+
+def _positive(node: Field) -> Predicate:
+    if node.field == "ready":
+        readys = {status for value in node.values for status in _known(node.field, value, _READY)}
+        return lambda row: row.ready in readys
+    if node.field in _FLAGS:
+        wanted = {_known(node.field, value, _TRUTHS) for value in node.values}
+        flag = _FLAGS[node.field]
+        return lambda row: flag(row) in wanted
+    if node.field == "state":
+        states = {state for value in node.values for state in _states(value)}
+        return lambda row: row.state in states
+    if node.field == "kind":
+        return _kind(node)
+    if node.field == "label":
+        return _label(node)
+    contains = node.op.endswith("~")
+    matches = [_matcher(value, contains=contains) for value in node.values]
+    if node.field == "revision":
+        return lambda row: any(match(row.revision) or match(short_revision(row.revision)) for match in matches)
+    if node.field == "source":
+        return lambda row: any(match(text) for match in matches for text in _source_words(row))
+    read = _TEXTS[node.field]
+    return lambda row: any(match(read(row)) for match in matches)
+
+
+def _source_words(row: Row) -> Iterable[str]:
+    source = row.source
+    return (source.name, f"{source.kind}/{source.name}", f"{source.word}/{source.name}") if source else ()
+
+
+def _matcher(value: str, *, contains: bool) -> Callable[[str], bool]:
+    """Equality, wildcards, or containment; upper and lower case are the same."""
+    wanted = value.lower()
+    if contains:
+        return lambda text: wanted in text.lower()
+    if any(character in wanted for character in "*?["):
+        pattern = re.compile(fnmatch.translate(wanted)).match
+        return lambda text: pattern(text.lower()) is not None
+    return lambda text: text.lower() == wanted
+
+
+def _kind(node: Field) -> Predicate:
+    known = set()
+    unknown = []
+    for value in node.values:
+        kind = BY_WORD.get(value.lower())
+        if kind:
+            known.add((kind.group, kind.kind))
+        else:
+            unknown.append(_matcher(value if "*" in value else f"{value}*", contains=node.op.endswith("~")))
+    return lambda row: (row.ref.group, row.ref.kind) in known or any(match(row.ref.kind) for match in unknown)
+
+
+def _label(node: Field) -> Predicate:
+    patterns = []
+    for value in node.values:
+        key, equals, wanted = value.partition("=")
+        text = re.escape(key).replace(r"\*", "[^,=]*")
+        end = re.escape(wanted).replace(r"\*", "[^,]*") + "," if equals else ""
+        patterns.append(re.compile(f",{text}={end}").search)
+    return lambda row: any(search(row.labels) is not None for search in patterns)
+
+
+def _states(value: str) -> tuple[State, ...]:
+    word = value.lower()
+    if word == "trouble":
+        return tuple(state for state in State if state.is_trouble)
+    exact = [state for state in State if state.name.lower() == word]
+    found = exact or [state for state in State if state.name.lower().startswith(word)]
+    if not found:
+        raise ValueError(f"unknown state {value}; known are {', '.join(s.name.lower() for s in State)}, trouble")
+    return tuple(found)
+
+
+def _known(field: str, value: str, values: Mapping[str, _V]) -> _V:
+    try:
+        return values[value.lower()]
+    except KeyError:
+        raise ValueError(f"{field} can't be {value}; known are {', '.join(values)}") from None
+
+
+def _time(node: Field, now: float) -> Predicate:
+    limits = [_duration(node.field, value) for value in node.values]
+    limit = limits[0]
+    created = node.field == "age"
+    if len(limits) > 1 or node.op not in ("<", "<=", ">", ">="):
+        raise ValueError(f"{node.field} wants one duration after < or >, such as {node.field}<1h")
+    edge = now - limit
+    if node.op.startswith("<"):
+        return (lambda row: row.created >= edge) if created else (lambda row: row.changed >= edge)
+    return (lambda row: row.created < edge) if created else (lambda row: row.changed < edge)
+
+
+def _duration(field: str, value: str) -> float:
+    """Seconds of `1h30m`, `2d`, `1w`."""
+    text = _DAYS.sub(lambda match: f"{float(match[1]) * _DAY_UNITS[match[2]]}h", value)
+    found = seconds(text)
+    if not found and text != "0":
+        raise ValueError(f"{field} wants a duration such as 30m, 1h or 2d, not {value}")
+    return found

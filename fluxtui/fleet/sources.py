@@ -1,0 +1,63 @@
+"""The view by source: every repository, bucket and registry once, whatever clusters follow it and at which revision."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from fluxtui.api.kinds import HELM_CHART, Category
+from fluxtui.fleet.lines import Line, LineType
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.rows import Row
+from fluxtui.fleet.walk import Walk
+
+
+def walk(walk: Walk) -> None:
+    """Add origins, the objects that follow them in each cluster, and who consumes these."""
+    mirror = walk.mirror
+    origins: defaultdict[tuple[str, str], list[Ref]] = defaultdict(list)
+    for cluster in mirror.clusters:
+        for ref in mirror.refs(cluster, Category.SOURCES):
+            if ref.kind != HELM_CHART.kind:
+                origins[_origin(mirror.rows[ref])].append(ref)
+    for origin in sorted(origins, key=lambda each: (each[1], each[0])):
+        _add(walk, origin, sorted(origins[origin]))
+
+
+def _origin(row: Row) -> tuple[str, str]:
+    """Kind and place of what a source follows: the URL without what is picked there."""
+    place, at, _ = row.detail.rpartition("@")
+    return row.ref.kind, (place if at and "://" in place else row.detail) or row.ref.path
+
+
+def _add(walk: Walk, origin: tuple[str, str], refs: list[Ref]) -> None:
+    consumers = {ref: sorted(_consumers(walk, ref)) for ref in refs}
+    if walk.match:
+        consumers = {ref: list(walk.passing(found)) for ref, found in consumers.items()}
+        own = set(walk.passing(refs))
+        refs = [ref for ref in refs if ref in own or consumers[ref]]
+        if not refs:
+            return
+    key = ("source", *origin)
+    opened = walk.is_open(key, by_itself=walk.match is not None)
+    members = tuple(each for ref in refs for each in (ref, *consumers[ref]))
+    walk.lines.append(Line(key, 0, LineType.SOURCE, True, opened, text=origin[1], members=members))
+    if not opened:
+        return
+    for ref in walk.ordered(refs):
+        found = consumers[ref]
+        below = walk.is_open(ref, by_itself=walk.match is not None) and bool(found)
+        walk.lines.append(Line(ref, 1, LineType.OBJECT, bool(found), below, ref.cluster, None, ref))
+        if below:
+            for consumer in walk.ordered(found):
+                walk.object(consumer, 2, (key, consumer))
+
+
+def _consumers(walk: Walk, ref: Ref) -> set[Ref]:
+    """Who takes this source, charts replaced by the releases that use them."""
+    found: set[Ref] = set()
+    for consumer in walk.mirror.consumers(ref):
+        owner = walk.mirror.rows[consumer].owner
+        is_own_chart = consumer.kind == HELM_CHART.kind and owner in walk.mirror.rows
+        if not is_own_chart:
+            found.add(consumer)
+    return found
