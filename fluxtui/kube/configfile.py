@@ -10,7 +10,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,9 +39,8 @@ class Entry(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Entry({self.name!r}, {self.where!r}, error={self.error!r})"
 
-    def __rich_repr__(self) -> Iterator[Any]:
-        yield self.name
-        yield "error", self.error
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name), ("error", self.error)]
 
 
 class ConfigFile(msgspec.Struct, frozen=True):

@@ -166,7 +166,7 @@ _decode = msgspec.json.Decoder(_Status).decode
 
 
 def api_error(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> ApiError:
-    """The error for an answer with HTTP `status` ≥ 300, or for a Status object found in a stream (its code wins over 0).
+    """The error for an answer with HTTP `status` ≥ 300, or for a Status object in a stream (`status` 0).
 
     Bodies that are no Status object (a proxy's HTML page) are quoted in short.
     """

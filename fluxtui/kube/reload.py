@@ -1,0 +1,102 @@
+"""Kubeconfig files that change while we run."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import msgspec
+import watchfiles
+
+from fluxtui.kube import kubeconfig as kubeconfigs
+from fluxtui.kube.errors import ConfigError
+from fluxtui.kube.kubeconfig import Kubeconfig
+
+_DEBOUNCE = 250
+_POLL = 5000
+"""Milliseconds between looks at the files themselves, for file systems and symlink chains that send no notice."""
+
+_Signature = tuple[tuple[str, str, int, int, int], ...]
+
+
+async def watch_files(
+    paths: Sequence[str] = (), env: Mapping[str, str] = os.environ, *, current: Kubeconfig | None = None
+) -> AsyncIterator[Kubeconfig]:
+    """A new Kubeconfig each time the files behind `load(paths, env)` changed in what they mean. Never ends by itself.
+
+    Contexts that did not change compare equal to those before and keep their ids. While a file is broken or missing,
+    the last good contexts stay, with a warning that says so; `current` is the first good one (loaded when not given).
+    Raises ConfigError only when there is no good one to start from.
+    """
+    seen: _Signature = ()
+    if current is None:
+        seen = await asyncio.to_thread(_signature, paths, env)
+        current = await asyncio.to_thread(kubeconfigs.load, paths, env)
+    last = good = current
+    while True:
+        directories = await asyncio.to_thread(_directories, paths, env)
+        # `seen` is empty when `current` was read by someone else, perhaps long ago: the first look compares.
+        async for _ in watchfiles.awatch(
+            *directories,
+            recursive=False,
+            debounce=_DEBOUNCE,
+            step=50,
+            rust_timeout=_POLL,
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+            raise_interrupt=False,
+        ):
+            signature = await asyncio.to_thread(_signature, paths, env)
+            if signature != seen:
+                seen = signature
+                try:
+                    good = fresh = await asyncio.to_thread(kubeconfigs.load, paths, env, previous=good)
+                except ConfigError as error:
+                    warning = f"{error} (keeping the contexts read before)"
+                    fresh = msgspec.structs.replace(good, warnings=(*good.warnings, warning))
+                if fresh != last:
+                    last = fresh
+                    yield fresh
+            if await asyncio.to_thread(_directories, paths, env) != directories:
+                break
+
+
+def _files(paths: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """Every file that could matter now, there or not."""
+    files: list[str] = []
+    for path in kubeconfigs.candidates(paths, env):
+        files += sorted(glob.glob(path)) if glob.has_magic(path) and not os.path.exists(path) else [path]
+    return files
+
+
+def _signature(paths: Sequence[str], env: Mapping[str, str]) -> _Signature:
+    entries: list[tuple[str, str, int, int, int]] = []
+    for path in _files(paths, env):
+        try:
+            status = os.stat(path)
+        except OSError:
+            entries.append((path, "", 0, 0, 0))
+            continue
+        entries.append((path, os.path.realpath(path), status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(entries)
+
+
+def _directories(paths: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """Directories whose entries can change what the files are: of the files, of links on the way, of their targets."""
+    directories: set[str] = set()
+    for path in (*kubeconfigs.candidates(paths, env), *_files(paths, env)):
+        here = path
+        for _ in range(40):
+            directory = os.path.dirname(here)
+            while not os.path.isdir(directory) or glob.has_magic(directory):
+                directory = os.path.dirname(directory)
+            directories.add(directory)
+            if os.path.islink(directory):
+                directories.add(os.path.dirname(directory))
+            if not os.path.islink(here):
+                break
+            here = os.path.normpath(os.path.join(os.path.dirname(here), os.readlink(here)))
+        directories.add(os.path.dirname(os.path.realpath(path)))
+    return sorted(directory for directory in directories if os.path.isdir(directory))
