@@ -32,8 +32,8 @@ def default_context() -> ssl.SSLContext:
     return context
 
 
-def _bare() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _bare(context: ssl.SSLContext | None = None) -> ssl.SSLContext:
+    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -77,14 +77,16 @@ def read_file(path: str, where: str, field: str) -> bytes:
         raise ConfigError(f"{where}: {field}: {path}: {error.strerror}") from error
 
 
-def context_for(trust: Trust, certificate: bytes, key: bytes, where: str) -> ssl.SSLContext:
-    """A context for one cluster and identity (PEM; b"" for no client certificate).
+def context_for(
+    trust: Trust, certificate: bytes, key: bytes, where: str, into: ssl.SSLContext | None = None
+) -> ssl.SSLContext:
+    """A context for one cluster and identity (PEM; b"" for no client certificate); `into`, a fresh one, when given.
 
     Raises ConfigError naming `where` when a certificate or key cannot be used. Takes about 1 ms.
     """
-    if trust == Trust() and not certificate:
+    if trust == Trust() and not certificate and into is None:
         return default_context()
-    context = _bare()
+    context = _bare(into)
     if trust.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,0 +1,102 @@
+"""Order in the start-up storm: few clusters at once, all kinds of one together, one body decoded at a time.
+
+Figures: 100 clusters at once sync slower than 8 and hold up keys for a second; every re-list comes through here as
+well, since a laptop that wakes up is a start-up storm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+CLUSTERS = 8
+REQUESTS = 100
+PATIENCE = 10.0
+"""Seconds after which a cluster that is still syncing no longer keeps others waiting."""
+
+
+class _Turn:
+    """A cluster's place in the gate, shared by all its kinds."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.open = asyncio.Event()
+        self.timer: asyncio.TimerHandle | None = None
+        self.counted = False
+
+
+class Gate:
+    """Admits `clusters` clusters at once and `requests` list requests in flight; one gate for all clusters of a loop.
+
+    `order` gives a cluster's rank by id; lower goes first (visible clusters), equals in order of arrival. It is asked
+    each time a place becomes free.
+    """
+
+    def __init__(
+        self,
+        clusters: int = CLUSTERS,
+        requests: int = REQUESTS,
+        *,
+        order: Callable[[str], float] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.order = order
+        self._free = clusters
+        self._patience = patience
+        self._turns: dict[str, _Turn] = {}
+        self._requests = asyncio.Semaphore(requests)
+        self._decoder = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def syncing(self, cluster: str) -> AsyncIterator[None]:
+        """The time in which one kind of `cluster` is listed from first to last page."""
+        turn = self._turns.setdefault(cluster, _Turn())
+        turn.users += 1
+        self._admit()
+        try:
+            await turn.open.wait()
+            yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[cluster]
+                if turn.timer is not None:
+                    turn.timer.cancel()
+                self._leave(turn)
+
+    @contextlib.asynccontextmanager
+    async def requesting(self) -> AsyncIterator[None]:
+        """The time in which one list request is in flight."""
+        async with self._requests:
+            yield
+
+    @contextlib.asynccontextmanager
+    async def decoding(self) -> AsyncIterator[None]:
+        """The time in which one body is decoded; the loop gets a breath after it."""
+        async with self._decoder:
+            yield
+            await asyncio.sleep(0)
+
+    @property
+    def waiting(self) -> int:
+        """Clusters that want to sync and may not yet."""
+        return sum(not turn.open.is_set() for turn in self._turns.values())
+
+    def _admit(self) -> None:
+        while self._free > 0:
+            waiting = [cluster for cluster, turn in self._turns.items() if not turn.open.is_set()]
+            if not waiting:
+                return
+            chosen = min(waiting, key=self.order) if self.order else waiting[0]
+            turn = self._turns[chosen]
+            self._free -= 1
+            turn.counted = True
+            turn.timer = asyncio.get_running_loop().call_later(self._patience, self._leave, turn)
+            turn.open.set()
+
+    def _leave(self, turn: _Turn) -> None:
+        if turn.counted:
+            turn.counted = False
+            self._free += 1
+            self._admit()
