@@ -13,6 +13,7 @@ the answer instead of knocking one by one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,9 @@ PATIENCE = 8.0
 MAX_PAUSE = 30.0
 """Longest pause between two attempts, in seconds."""
 _FIRST_PAUSE = 0.5
+
+
+Probe = Callable[[float | None], Awaitable[None]]
 
 
 class Abortable(Protocol):
@@ -40,17 +44,18 @@ def full_jitter(attempt: int, first: float = _FIRST_PAUSE, cap: float = MAX_PAUS
 
 
 class Liveness:
-    """Keeps `last_heard`, `latency` and `error` of one API server; `probe` raises KubeError when it is not there."""
+    """Keeps `last_heard`, `latency` and `error` of one API server.
+
+    A Probe asks the server within so many seconds (None: as many as any request gets) and raises KubeError.
+    """
 
     def __init__(
         self,
-        probe: Callable[[float], Awaitable[None]],
         *,
         quiet: float = QUIET,
         patience: float = PATIENCE,
         max_pause: float = MAX_PAUSE,
     ) -> None:
-        self._probe = probe
         self._quiet = quiet
         self._patience = patience
         self._max_pause = max_pause
@@ -65,6 +70,10 @@ class Liveness:
         """Seconds that the last probe took."""
         self.error: KubeError | None = None
         """Why the server counts as down; None while it is up."""
+
+    def is_up(self) -> bool:
+        """Whether the server answered since the last failure."""
+        return self._verified
 
     @property
     def last_heard(self) -> float:
@@ -99,30 +108,30 @@ class Liveness:
         if not self._streams:
             self._busy.clear()
 
-    async def up(self) -> None:
+    async def up(self, probe: Probe) -> None:
         """Return when the server is known to be there; otherwise ask, once, at its time.
 
         Raises KubeError when the server did not answer: the caller reports it and calls again, which waits for the
         next attempt. Many may wait; one asks.
         """
-        if self._verified:
+        if self.is_up():
             return
         attempts = self._attempts
         async with self._lock:
-            if self._verified:
+            if self.is_up():
                 return
             if self._attempts != attempts and self.error is not None:
                 raise _again(self.error)
             await asyncio.sleep(max(0.0, self._retry_at - time.monotonic()))
             try:
-                await self._ask(None)
+                await self._ask(probe, None)
             except KubeError as error:
                 self._attempts += 1
                 self._retry_at = time.monotonic() + full_jitter(self._attempts, cap=self._max_pause)
                 self.error = error
                 raise
 
-    async def watch(self) -> None:
+    async def watch(self, probe: Probe) -> None:
         """Notice a server that fell silent; runs until cancelled."""
         while True:
             await self._busy.wait()
@@ -131,7 +140,7 @@ class Liveness:
                 await asyncio.sleep(self._quiet - silent)
                 continue
             try:
-                await self._ask(self._patience)
+                await self._ask(probe, self._patience)
             except (Unreachable, AuthError, ConfigError) as error:
                 self.failed(error)
                 for stream in list(self._streams):
@@ -139,13 +148,11 @@ class Liveness:
                 self._streams.clear()
                 self._busy.clear()
 
-    async def _ask(self, patience: float | None) -> None:
+    async def _ask(self, probe: Probe, patience: float | None) -> None:
         began = time.monotonic()
-        try:
-            await self._probe(patience or 0.0)
-        except ApiError:
-            # Any answer is a sign of life; what it refuses, each request finds out for itself.
-            pass
+        # Any answer is a sign of life; what it refuses, each request finds out for itself.
+        with contextlib.suppress(ApiError):
+            await probe(patience)
         self._last = time.monotonic()
         self.latency = self._last - began
         self._verified = True

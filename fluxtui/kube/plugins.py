@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -203,6 +204,14 @@ class ExecPlugins:
             more = f": {clean(said[-400:])}" if said else ""
             raise AuthError(f"exec plugin {spec.name} failed with exit code {process.returncode}{more}")
         return _credential(spec, output)
+
+
+_shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ExecPlugins] = weakref.WeakKeyDictionary()
+
+
+def shared_plugins() -> ExecPlugins:
+    """The runner without a terminal that clients of the running loop share when they are given none."""
+    return _shared.setdefault(asyncio.get_running_loop(), ExecPlugins())
 
 
 async def _communicate(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:

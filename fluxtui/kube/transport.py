@@ -66,6 +66,7 @@ class Transport:
         request_timeout: float,
         connect_timeout: float = CONNECT_TIMEOUT,
         impersonation: Sequence[tuple[str, str]] = (),
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = context.id
         self._where = f"{context.source}: context {context.name!r}"
@@ -79,6 +80,7 @@ class Transport:
         if context.cluster.get("disable-compression"):
             self._headers.append(("Accept-Encoding", "identity"))
         self._proxy = proxy_for(context.server, context.cluster.get("proxy-url") or "", where=self._where)
+        self._heard = heard
         self._session: aiohttp.ClientSession | None = None
         self._contexts: tuple[Identity, ssl.SSLContext | bool] | None = None
         self._trust: Trust | None = None
@@ -99,13 +101,16 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         within: float | None = None,
     ) -> Response:
-        """One request, answered in whole within so many seconds. Raises the tree of `errors` for what went wrong."""
+        """One request, answered in whole within so many seconds.
+
+        Raises the tree of `errors`, also for any status ≥ 300 but 304.
+        """
         within = within or self._timeout
         limits = aiohttp.ClientTimeout(total=within, sock_connect=self._connect_timeout)
         async with self._send(method, path, params, body, headers, limits, within) as answer:
             with self._translated(within):
                 content = await _read(answer)
-            if answer.status >= 300:
+            if answer.status >= 300 and answer.status != 304:
                 raise api_error(answer.status, content, answer.headers)
             return Response(answer.status, content, answer.headers)
 
@@ -127,7 +132,7 @@ class Transport:
             if answer.status >= 300:
                 with self._translated(self._timeout):
                     raise api_error(answer.status, await _read(answer), answer.headers)
-            yield Stream(answer, lambda: self._translated(idle_timeout))
+            yield Stream(answer, lambda: self._translated(idle_timeout), self._heard)
 
     @contextlib.asynccontextmanager
     async def _send(
@@ -149,6 +154,7 @@ class Transport:
             answer = await self._once(method, url, body, headers, limits, identity, within)
             if answer.status == 401:
                 answer = await self._again(answer, method, url, body, headers, limits, identity, within)
+        self._heard()
         logger.debug("%s: %s %s %s", self.id, method, path, answer.status)
         try:
             yield answer
@@ -266,10 +272,14 @@ class Stream:
     """The body of an answer that goes on: an iterator of chunks."""
 
     def __init__(
-        self, answer: aiohttp.ClientResponse, translated: Callable[[], contextlib.AbstractContextManager[None]]
+        self,
+        answer: aiohttp.ClientResponse,
+        translated: Callable[[], contextlib.AbstractContextManager[None]],
+        heard: Callable[[], None],
     ) -> None:
         self._content = answer.content
         self._translated = translated
+        self._heard = heard
 
     def __aiter__(self) -> Stream:
         return self
@@ -279,6 +289,7 @@ class Stream:
             chunk = await self._content.readany()
         if not chunk:
             raise StopAsyncIteration
+        self._heard()
         return chunk
 
     def abort(self, error: Exception) -> None:
