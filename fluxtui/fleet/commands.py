@@ -81,16 +81,27 @@ class Commands:
         protected = tuple(cluster for cluster in clusters if self.is_protected(cluster))
         return Plan(action, items, protected, one_line(reason), until)
 
-    async def execute(self, plan: Plan, on_step: Progress = lambda step: None) -> list[Outcome]:
-        """Carry a plan out and wait for every outcome, in the order of the plan; refused items are outcomes too."""
+    async def execute(
+        self,
+        plan: Plan,
+        on_step: Progress = lambda step: None,
+        on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> list[Outcome]:
+        """Carry a plan out and wait for every outcome, in the order of the plan; refused items are outcomes too.
+
+        `on_outcome` is called with each as soon as it is known.
+        """
         run = _Run(self, plan, on_step)
         gate = asyncio.Semaphore(self._concurrency)
 
         async def one(item: Item) -> Outcome:
             if item.refusal:
-                return Outcome(item.ref, plan.action, Ending.REFUSED, item.refusal)
-            async with gate:
-                return await run.carry_out(item.ref)
+                outcome = Outcome(item.ref, plan.action, Ending.REFUSED, item.refusal)
+            else:
+                async with gate:
+                    outcome = await run.carry_out(item.ref)
+            on_outcome(outcome)
+            return outcome
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(item)) for item in plan.items]
