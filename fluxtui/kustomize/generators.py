@@ -89,7 +89,8 @@ def hash_of(obj: Object) -> str:
     """The ten letters that kustomize appends to the name of a generated resource."""
     kind = obj.get("kind")
     if kind in ("ConfigMap", "Secret"):
-        content: dict[str, Any] = {"kind": kind, "name": obj["metadata"].get("name", ""), "data": obj.get("data") or ""}
+        # The name is not part of what kustomize hashes; its place is.
+        content: dict[str, Any] = {"kind": kind, "name": "", "data": obj.get("data") or ""}
         if kind == "Secret":
             content["type"] = obj.get("type", "")
             if obj.get("stringData"):

@@ -19,7 +19,17 @@ from fluxtui.kustomize.resources import Selector
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _OLD = {"imageTags": "images"}
-_UNSUPPORTED = ("crds", "openapi", "generators", "validators", "transformers", "helmCharts", "helmGlobals", "vars")
+_UNSUPPORTED = (
+    "crds",
+    "openapi",
+    "generators",
+    "validators",
+    "transformers",
+    "helmCharts",
+    "helmGlobals",
+    "vars",
+    "buildMetadata",
+)
 _REMOVED = ("helmChartInflationGenerator", "inventory")
 
 
@@ -117,7 +127,6 @@ class Kustomization(Part):
     secret_generator: list[Generator] = msgspec.field(default_factory=list)
     generator_options: GeneratorOptions | None = None
     configurations: list[str] = msgspec.field(default_factory=list)
-    build_metadata: list[str] = msgspec.field(default_factory=list)
     sort_options: SortOptions | None = None
 
     @property
@@ -148,6 +157,8 @@ def load(fs: FileSystem, path: str) -> Kustomization:
 
 def parse(document: dict[str, Any], path: str) -> Kustomization:
     """A kustomization of plain data; `path` is for messages. Raises FieldError or Unsupported."""
+    known = {field.encode_name.lower(): field.encode_name for field in msgspec.structs.fields(Kustomization)}
+    document = {known.get(name.lower(), name): value for name, value in document.items()}
     for old, new in _OLD.items():
         if old in document:
             document[new] = [*document.get(new, []), *document.pop(old)]

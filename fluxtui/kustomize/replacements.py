@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fluxtui.kustomize.errors import BuildError, FieldError
-from fluxtui.kustomize.resources import Resource, Resources, Selector
+from fluxtui.kustomize.resources import Resource, Resources, Selector, fits
 
 DEFAULT_PATH = "metadata.name"
 _PART = re.compile(r"\[[^\]]*\]|(?:\\.|[^.\[])+")
@@ -106,14 +106,11 @@ def _exactly(selector: Selector, resource: Resource) -> bool:
     if not plain.matches(resource):
         return False
     group, version, kind = resource.gvk
-    if not all(
-        wanted in ("", have)
-        for wanted, have in ((selector.group, group), (selector.version, version), (selector.kind, kind))
-    ):
+    pairs = ((selector.group, group), (selector.version, version), (selector.kind, kind))
+    if not all(fits(wanted, have) for wanted, have in pairs):
         return False
     return any(
-        selector.name in ("", item.name) and selector.namespace in ("", item.effective_namespace)
-        for item in resource.ids
+        fits(selector.name, item.name) and fits(selector.namespace, item.effective_namespace) for item in resource.ids
     )
 
 
@@ -133,10 +130,6 @@ def _set(resource: Resource, target: Target, value: Any, where: str) -> None:
 def _new(parent: Any, key: Any, value: Any, options: Options, where: str) -> Any:
     old = parent[key] if isinstance(parent, list) else parent.get(key)
     if not options.delimiter:
-        if isinstance(old, str) and isinstance(value, int | float) and not isinstance(value, bool):
-            return str(value)
-        if isinstance(old, str) and isinstance(value, bool):
-            return "true" if value else "false"
         return copy.deepcopy(value)
     if isinstance(old, dict | list) or isinstance(value, dict | list):
         raise BuildError(f"{where}: delimiter option can only be used with scalar nodes")

@@ -138,12 +138,12 @@ class Selector(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     def matches(self, resource: Resource) -> bool:
         """Whether a resource fits, by its first or its current name and namespace. Raises FieldError."""
         group, version, kind = resource.gvk
-        if not (_fits(self.group, group) and _fits(self.version, version) and _fits(self.kind, kind)):
+        if not (fits(self.group, group) and fits(self.version, version) and fits(self.kind, kind)):
             return False
         first, current = resource.original, resource.id
-        if not any(_fits(self.namespace, item.effective_namespace) for item in (first, current)):
+        if not any(fits(self.namespace, item.effective_namespace) for item in (first, current)):
             return False
-        if not any(_fits(self.name, item.name) for item in (first, current)):
+        if not any(fits(self.name, item.name) for item in (first, current)):
             return False
         labels = resource.metadata.get("labels") or {}
         annotations = resource.metadata.get("annotations") or {}
@@ -233,7 +233,8 @@ def _term(term: str, labels: Mapping[str, Any]) -> bool:
     return not equal if found["op"] == "!=" else equal
 
 
-def _fits(pattern: str, text: str) -> bool:
+def fits(pattern: str, text: str) -> bool:
+    """Whether an anchored regular expression fits; an empty one fits all. Raises FieldError."""
     if not pattern:
         return True
     try:
