@@ -20,7 +20,7 @@ import msgspec
 
 from fluxtui.api.kinds import GIT_REPOSITORY, Kind
 from fluxtui.engine.runtime.artifact_server import ArtifactServer
-from fluxtui.engine.runtime.artifacts import ArtifactStore
+from fluxtui.engine.runtime.artifacts import ArtifactStore, slug
 from fluxtui.engine.runtime.backoff import Backoff
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.controller import Controller
@@ -68,18 +68,27 @@ class Shared(msgspec.Struct, frozen=True):
 class ClusterEngine:
     """All reconcilers of one cluster: connects, stands for election, reconciles while leading, again and again."""
 
-    def __init__(self, context: Context, shared: Shared, on_state: Callable[[ClusterState], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        shared: Shared,
+        on_state: Callable[[ClusterState], None],
+        after: asyncio.Task[None] | None = None,
+    ) -> None:
         self.context = context
         self.state = ClusterState(context.id, "connecting")
         self.has_led = False
         self._shared = shared
         self._on_state = on_state
+        self._after = after
         self._stop = asyncio.Event()
         self._leading = False
         self._election: LeaderElection | None = None
 
     async def run(self) -> None:
-        """Reconcile until `stop` or until cancelled."""
+        """Reconcile until `stop` or until cancelled; begins when `after`, the engine before, has ended."""
+        if self._after is not None:
+            await asyncio.wait((self._after,))
         backoff: Backoff[str] = Backoff(1.0, 60.0)
         while not self._stop.is_set():
             try:
@@ -109,7 +118,8 @@ class ClusterEngine:
             election = self._election = LeaderElection(
                 lease_client,
                 sorted({kind.controller for kind in RECONCILERS}),
-                self._shared.identity,
+                # Of its own for each context: two contexts of one cluster never lead it both.
+                f"{self._shared.identity}_{slug(self.context.id)}",
                 self._shared.settings,
                 annotations=self._shared.annotations,
                 on_change=self._stand,
@@ -202,6 +212,8 @@ class Engine:
         self._log_file = log_file
         self._on_ready: Callable[[dict[str, Any]], None] | None = on_ready
         self._clusters: dict[Context, tuple[ClusterEngine, asyncio.Task[None]]] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._artifacts_url = ""
         self._has_led = False
         self.stop = asyncio.Event()
 
@@ -252,13 +264,14 @@ class Engine:
     def _update(self, contexts: Sequence[Context], shared: Shared, group: asyncio.TaskGroup) -> None:
         """Start clusters that are new and stop those that are gone; the others are not disturbed."""
         for context in [context for context in self._clusters if context not in contexts]:
-            cluster, _ = self._clusters.pop(context)
+            cluster, task = self._clusters.pop(context)
             self._has_led |= cluster.has_led
-            logger.info("%s: no longer in the kubeconfig", context.id)
+            self._leaving[context.id] = task
+            logger.info("%s: gone from the kubeconfig, or changed", context.id)
             cluster.stop()
         for context in contexts:
             if context not in self._clusters:
-                cluster = ClusterEngine(context, shared, self._heard)
+                cluster = ClusterEngine(context, shared, self._heard, self._leaving.pop(context.id, None))
                 self._clusters[context] = cluster, group.create_task(cluster.run(), name=f"cluster {context.id}")
 
     def _heard(self, _: ClusterState) -> None:

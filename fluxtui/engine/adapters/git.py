@@ -150,7 +150,7 @@ class Git:
         if program is None:
             raise GitMissing("there is no git on PATH; the engine needs it to fetch Git repositories")
         if self._env is None:
-            self._env = await asyncio.to_thread(environment, self._access, self._home, os.environ.get("PATH", ""))
+            self._env = await asyncio.to_thread(environment, self._access, self._home)
         async with self._limiter:
             code, output, errors = await _execute(program, arguments, self._env, cwd or self._home)
         if code != 0:

@@ -17,6 +17,11 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import msgspec
 
+AMBIENT = (
+    *("PATH", "GIT_EXEC_PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+"""What the git child gets of the engine's environment."""
 SCHEMES = ("http", "https", "ssh", "file")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _USERINFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
@@ -104,16 +109,16 @@ def remote(url: str, secret: Mapping[str, bytes] | None = None, proxy: Mapping[s
     )
 
 
-def environment(access: Remote, home: Path, path: str) -> dict[str, str]:
+def environment(access: Remote, home: Path, ambient: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Write configuration and keys into the private directory `home`; the whole environment of the git child.
 
-    `path` is the search path for git, ssh and their helpers. Raises OSError.
+    Raises OSError.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = home / "gitconfig"
     _write(config, _configuration(access, home).encode())
     env = {
-        "PATH": path,
+        **{name: ambient[name] for name in AMBIENT if name in ambient},
         "HOME": str(home),
         "LC_ALL": "C",
         "LANGUAGE": "C",
@@ -124,7 +129,7 @@ def environment(access: Remote, home: Path, path: str) -> dict[str, str]:
         "GIT_ASKPASS": "",
         "SSH_ASKPASS": "",
         # A repository may name other repositories (submodules); a remote one never gets to name local ones.
-        "GIT_ALLOW_PROTOCOL": "file" if access.scheme == "file" else "http:https:ssh",
+        "GIT_ALLOW_PROTOCOL": "file:http:https:ssh" if access.scheme == "file" else "http:https:ssh",
     }
     if access.scheme == "ssh":
         env |= _ssh(access, home)

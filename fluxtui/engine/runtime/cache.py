@@ -47,6 +47,7 @@ class _Store:
         self.listeners: list[Listener] = []
         self.synced = asyncio.Event()
         self.own: dict[Key, float] = {}
+        self.api_version = f"{kind.group}/{kind.versions[0]}"
 
 
 class Cache:
@@ -98,6 +99,7 @@ class Cache:
 
     async def _follow(self, store: _Store) -> None:
         resource = await self._served(store.kind)
+        store.api_version = resource.api_version
         from fluxtui.kube.watch import watch
 
         async for batch in watch(
@@ -114,20 +116,23 @@ class Cache:
 
     async def _served(self, kind: Kind) -> Resource:
         """The served version of a kind, waiting for its CRD if need be."""
+        refresh = False
         while True:
             try:
-                found = await self._find(kind)
+                found = await self._find(kind, refresh)
             except KubeError as error:
                 logger.warning("%s: discovery failed: %s", self._client.id, error)
                 await asyncio.sleep(5)
                 continue
             if found is not None:
                 return found
-            logger.info("%s: %s is not served yet, waiting for its CRD", self._client.id, kind.resource)
-            await self._established(kind)
+            if refresh:
+                logger.info("%s: %s is not served yet, waiting for its CRD", self._client.id, kind.resource)
+                await self._established(kind)
+            refresh = True
 
-    async def _find(self, kind: Kind) -> Resource | None:
-        resources = await self._client.resources(refresh=True)
+    async def _find(self, kind: Kind, refresh: bool) -> Resource | None:
+        resources = await self._client.resources(refresh=refresh)
         for version in kind.versions:
             found = resources.find(kind.group, kind.kind, version)
             if found is not None:
@@ -159,8 +164,7 @@ class Cache:
         old = store.objects.get(key)
         obj.get("metadata", {}).pop("managedFields", None)
         obj.setdefault("kind", store.kind.kind)
-        if "apiVersion" not in obj:
-            obj["apiVersion"] = f"{store.kind.group}/{store.kind.versions[0]}"
+        obj.setdefault("apiVersion", store.api_version)
         if old is not None and not force and _version(obj) <= _version(old):
             return False
         store.objects[key] = obj

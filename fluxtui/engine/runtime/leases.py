@@ -163,14 +163,14 @@ class LeaderElection:
         if holders:
             await self._give_back()
             return Standing(holders=holders)
-        start = asyncio.get_running_loop().time()
+        start, wall = asyncio.get_running_loop().time(), time.time()
         try:
             for name in self._managers:
                 await self._write(name)
         except (Conflict, AlreadyExists):
             await self._give_back()
             return Standing(problem="another process is taking the Leases")
-        self._extend(start)
+        self._extend(start, wall)
         return Standing(leading=True)
 
     async def _observe(self) -> None:
@@ -208,7 +208,7 @@ class LeaderElection:
             await asyncio.sleep(self._settings.retry_period)
             if not self.leading:
                 break
-            start = loop.time()
+            start, wall = loop.time(), time.time()
             try:
                 async with asyncio.timeout_at(self._until):
                     for name in self._managers:
@@ -219,7 +219,7 @@ class LeaderElection:
             except (KubeError, TimeoutError) as error:
                 logger.warning("%s: the Leases were not renewed: %s", self._client.id, error or "no answer in time")
                 continue
-            self._extend(start)
+            self._extend(start, wall)
         self._stand(Standing())
         raise _Lost
 
@@ -290,9 +290,10 @@ class LeaderElection:
         except (KubeError, TimeoutError) as error:
             logger.warning("%s: Leases not released: %s", self._client.id, error or "no answer in time")
 
-    def _extend(self, start: float) -> None:
+    def _extend(self, start: float, wall: float) -> None:
+        """Take the Leases as renewed when the requests began, by loop time and by the wall clock."""
         self._until = start + self._settings.renew_deadline
-        self._renewed = time.time()
+        self._renewed = wall
 
     def _stand(self, standing: Standing) -> None:
         if standing != self.standing:

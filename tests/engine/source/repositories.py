@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -109,8 +110,13 @@ class GitServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tls: tuple[Path, Path] | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Backend)
+        self.scheme = "https" if tls else "http"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.root = root
         self.authorization = ""
         self.redirect_to = ""
@@ -118,7 +124,10 @@ class GitServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up, as those do that refuse a certificate, are nothing to report."""
 
     def require_basic(self, username: str, password: str) -> None:
         token = base64.b64encode(f"{username}:{password}".encode()).decode()
@@ -136,9 +145,19 @@ def http_backend() -> bool:
     return bool(found) and (Path(found) / "git-http-backend").exists()
 
 
+def self_signed(directory: Path) -> tuple[Path, Path]:
+    """(key, certificate) for 127.0.0.1, by openssl."""
+    key, certificate = directory / "key.pem", directory / "cert.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    options = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *options], check=True, capture_output=True)
+    return key, certificate
+
+
 @contextmanager
-def serving(root: Path) -> Iterator[GitServer]:
-    server = GitServer(root)
+def serving(root: Path, tls: tuple[Path, Path] | None = None) -> Iterator[GitServer]:
+    """A server in a thread; `tls` is (certificate, key)."""
+    server = GitServer(root, tls)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

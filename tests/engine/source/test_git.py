@@ -19,10 +19,10 @@ from fluxtui.engine.adapters.git import (
     Options,
     RepositoryNotFound,
 )
-from fluxtui.engine.adapters.git_access import AccessError, remote
+from fluxtui.engine.adapters.git_access import AccessError, environment, remote
 from fluxtui.engine.adapters.git_refs import Reference, ReferenceError
 from tests.engine.polling import eventually
-from tests.engine.source.repositories import GitServer, Repository, serving
+from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
 
 MAIN = Reference(branch="main")
 
@@ -257,6 +257,28 @@ def _alive(pid: int) -> bool:
 def test_addresses_and_secrets_that_can_not_be_used(url: str, secret: dict[str, bytes] | None, message: str) -> None:
     with pytest.raises(AccessError, match=message):
         remote(url, secret)
+
+
+async def test_a_server_certificate_is_checked_against_the_secret(repository: Repository, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None or not http_backend():
+        pytest.skip("needs openssl and git http-backend")
+    key, certificate = await asyncio.to_thread(self_signed, tmp_path)
+    with serving(repository.path.parent, (certificate, key)) as server:
+        url = f"{server.url}/fleet/.git"
+        with pytest.raises(GitError, match="certificate"):
+            await make(url, tmp_path / "without").resolve(MAIN)
+        secret = {"ca.crt": certificate.read_bytes()}
+        assert (await make(url, tmp_path / "with", secret).resolve(MAIN)).ref == "refs/heads/main"
+
+
+def test_a_proxy_is_part_of_the_configuration(tmp_path: Path) -> None:
+    proxy = {"address": b"http://proxy:3128", "username": b"me", "password": b"p@ss"}
+    env = environment(remote("https://host/x", None, proxy), tmp_path / "home")
+    assert 'proxy = "http://me:p%40ss@proxy:3128"' in (tmp_path / "home" / "gitconfig").read_text()
+    assert "p%40ss" not in " ".join(env.values())
+    for bad in ({}, {"address": b"gopher://x"}, {"address": b"proxy"}):
+        with pytest.raises(AccessError, match="address"):
+            remote("https://host/x", None, bad or {"username": b"x"})
 
 
 def test_an_address_is_shown_without_its_password() -> None:

@@ -18,9 +18,10 @@ from tests.engine.source.repositories import Repository
 SECRET = {"identity": b"-----BEGIN KEY-----\nabc", "known_hosts": b"host ssh-ed25519 AAAA"}
 
 
-def test_ssh_knows_one_key_and_one_list_of_hosts(tmp_path: Path) -> None:
+def test_ssh_knows_one_key_and_one_list_of_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
     home = tmp_path / "with space"
-    env = environment(remote("ssh://host:2222/x.git", SECRET), home, "/usr/bin")
+    env = environment(remote("ssh://host:2222/x.git", SECRET), home)
     command = shlex.split(env["GIT_SSH_COMMAND"])
     options = {command[i + 1] for i, word in enumerate(command) if word == "-o"}
     assert command[:3] == ["ssh", "-F", "/dev/null"]
@@ -39,7 +40,7 @@ def test_ssh_knows_one_key_and_one_list_of_hosts(tmp_path: Path) -> None:
 
 
 def test_a_passphrase_is_asked_for_through_a_file(tmp_path: Path) -> None:
-    env = environment(remote("ssh://host/x.git", {**SECRET, "password": b"open sesame"}), tmp_path / "home", "")
+    env = environment(remote("ssh://host/x.git", {**SECRET, "password": b"open sesame"}), tmp_path / "home")
     assert "open sesame" not in " ".join(env.values())
     assert env["SSH_ASKPASS_REQUIRE"] == "force"
     done = subprocess.run([env["SSH_ASKPASS"]], capture_output=True, text=True, check=True)

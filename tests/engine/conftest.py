@@ -1,0 +1,45 @@
+"""A cluster with the Flux CRDs and flux-system, as the engine finds one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fluxtui.api.crds import all_crds
+from fluxtui.kube.client import Client
+from fluxtui.kube.kubeconfig import Context, load
+from tests.engine.polling import eventually
+
+
+@pytest.fixture
+async def context(tmp_path: Path) -> AsyncIterator[Context]:
+    """The context of a fresh sandbox cluster."""
+    sandbox = pytest.importorskip("fluxtui.sandbox.cluster")
+    async with sandbox.SandboxCluster("alpha") as cluster:
+        file = tmp_path / "sandbox.kubeconfig"
+        file.write_text(yaml.safe_dump(cluster.kubeconfig()))
+        yield load([str(file)]).contexts[0]
+
+
+@pytest.fixture
+async def client(context: Context) -> AsyncIterator[Client]:
+    """A client of an administrator, on a cluster that has what `fluxtui install` puts there."""
+    async with Client(context) as client:
+        resources = await client.resources()
+        namespaces, crds = resources.by_plural("namespaces"), resources.by_plural("customresourcedefinitions")
+        assert namespaces is not None
+        assert crds is not None
+        await client.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})
+        for crd in all_crds():
+            await client.create(crds, crd)
+        plurals = [crd["spec"]["names"]["plural"] for crd in all_crds()]
+
+        async def served() -> bool:
+            found = await client.resources(refresh=True)
+            return all(found.by_plural(plural) for plural in plurals)
+
+        await eventually(served)
+        yield client

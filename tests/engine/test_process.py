@@ -1,0 +1,337 @@
+"""The engine process: many clusters, hand-over, start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from fluxtui.engine.process import HOST_ANNOTATION, LOG_ANNOTATION, Engine
+from fluxtui.engine.runtime.artifacts import slug
+from fluxtui.engine.runtime.leases import LEASES
+from fluxtui.engine.runtime.objects import micro_timestamp
+from fluxtui.engine.runtime.settings import EngineSettings
+from fluxtui.kube.client import Client
+from fluxtui.kube.kubeconfig import Context
+from tests.engine.polling import eventually
+from tests.engine.source.repositories import Repository
+
+QUICK = EngineSettings(
+    lease_duration=2, renew_deadline=1.5, retry_period=0.2, drain_deadline=2, min_retry=0.1, interval_jitter=0
+)
+LEASE = "source-controller-leader-election"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    repository = Repository(tmp_path / "fleet")
+    repository.commit("first", {"a.yaml": "a"})
+    return repository
+
+
+@asynccontextmanager
+async def running(engine: Engine, *contexts: Context, changes: Any = None) -> AsyncIterator[asyncio.Task[None]]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(engine.run(contexts, changes))
+        try:
+            yield task
+        finally:
+            engine.stop.set()
+
+
+def state(engine: Engine, context: str) -> str:
+    return next((found.state for found in engine.states if found.context == context), "")
+
+
+async def create(client: Client, repository: Repository, name: str = "fleet") -> None:
+    resource = (await client.resources()).by_plural("gitrepositories")
+    assert resource is not None
+    await client.create(
+        resource,
+        {
+            "apiVersion": resource.api_version,
+            "kind": "GitRepository",
+            "metadata": {"name": name, "namespace": "flux-system"},
+            "spec": {"interval": "10m", "url": repository.url, "ref": {"branch": "main"}},
+        },
+    )
+
+
+async def revision(client: Client, name: str = "fleet") -> str:
+    resource = (await client.resources()).by_plural("gitrepositories")
+    assert resource is not None
+    obj = await client.get(resource, name, "flux-system")
+    return str((obj.get("status") or {}).get("artifact", {}).get("revision", ""))
+
+
+async def lease(client: Client) -> dict[str, Any]:
+    return await client.get(LEASES, LEASE, "flux-system")
+
+
+async def test_a_dead_cluster_does_not_touch_a_live_one(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    dead = msgspec.structs.replace(context, id="dead", name="dead", server="http://127.0.0.1:1")
+    lines: list[dict[str, Any]] = []
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one", on_ready=lines.append)
+    await create(client, repository)
+    async with running(engine, dead, context):
+        await eventually(lambda: revision(client))
+        await eventually(lambda: lines)
+        assert state(engine, context.id) == "leading"
+        assert state(engine, "dead") == "unreachable"
+    assert engine.has_led
+    states = {cluster["context"]: cluster["state"] for cluster in lines[0]["clusters"]}
+    assert states == {"dead": "unreachable", context.id: "leading"}
+    assert (lines[0]["ready"], lines[0]["pid"], len(lines)) == (True, os.getpid(), 1)
+    assert lines[0]["artifacts"].startswith("http://127.0.0.1:")
+
+
+async def test_a_cluster_in_other_hands_is_left_alone_until_they_let_go(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    upstream = {
+        "apiVersion": LEASES.api_version,
+        "kind": "Lease",
+        "metadata": {"name": LEASE, "namespace": "flux-system"},
+        "spec": {
+            "holderIdentity": "source-controller-7d4b9_1c2e",
+            "leaseDurationSeconds": 60,
+            "renewTime": micro_timestamp(),
+            "acquireTime": micro_timestamp(),
+            "leaseTransitions": 0,
+        },
+    }
+    held = await client.create(LEASES, upstream)
+    await create(client, repository)
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one", log_file=tmp_path / "engine.jsonl")
+    async with running(engine, context):
+        await eventually(lambda: state(engine, context.id) == "waiting")
+        message = engine.states[0].message
+        assert f"{LEASE} is held by source-controller-7d4b9_1c2e (renewed" in message
+        await asyncio.sleep(0.5)
+        assert await revision(client) == ""
+        held["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+        await client.replace(LEASES, held)
+        await eventually(lambda: revision(client))
+        ours = await lease(client)
+        assert (ours["spec"]["holderIdentity"], ours["spec"]["leaseTransitions"]) == (
+            f"fluxtui_one_{slug(context.id)}",
+            1,
+        )
+        assert ours["metadata"]["annotations"][LOG_ANNOTATION] == str(tmp_path / "engine.jsonl")
+        assert HOST_ANNOTATION in ours["metadata"]["annotations"]
+    assert (await lease(client))["spec"]["holderIdentity"] == ""
+
+
+async def test_an_engine_that_never_led_says_so(client: Client, context: Context, tmp_path: Path) -> None:
+    dead = msgspec.structs.replace(context, id="dead", name="dead", server="http://127.0.0.1:1")
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
+    async with running(engine, dead):
+        await eventually(lambda: state(engine, "dead") == "unreachable")
+    assert not engine.has_led
+
+
+async def test_two_engines_hand_a_cluster_over(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    await create(client, repository)
+    one = Engine(QUICK, tmp_path / "one", "fluxtui_one")
+    two = Engine(QUICK, tmp_path / "two", "fluxtui_two")
+    async with running(two, context):
+        await eventually(lambda: state(two, context.id) == "leading")
+        async with running(one, context):
+            await eventually(lambda: state(one, context.id) == "waiting")
+            two.stop.set()
+            await eventually(lambda: state(one, context.id) == "leading")
+            head = await asyncio.to_thread(repository.commit, "after the hand-over")
+
+            async def walked() -> bool:
+                return head in await revision(client)
+
+            await eventually(walked)
+
+
+async def test_contexts_come_and_go_while_running(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    offered: asyncio.Queue[Sequence[Context]] = asyncio.Queue()
+
+    async def changes() -> AsyncIterator[Sequence[Context]]:
+        while True:
+            yield await offered.get()
+
+    dead = msgspec.structs.replace(context, id="dead", name="dead", server="http://127.0.0.1:1")
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
+    async with running(engine, dead, changes=changes()):
+        await eventually(lambda: state(engine, "dead") == "unreachable")
+        offered.put_nowait([context])
+        await eventually(lambda: state(engine, context.id) == "leading")
+        assert state(engine, "dead") == ""
+        offered.put_nowait([dead])
+
+        async def released() -> bool:
+            return (await lease(client))["spec"]["holderIdentity"] == ""
+
+        await eventually(released)
+
+
+async def test_two_contexts_of_one_cluster_do_not_both_reconcile_it(
+    client: Client, context: Context, tmp_path: Path
+) -> None:
+    alias = msgspec.structs.replace(context, id="alias", name="alias")
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
+    async with running(engine, context, alias):
+        await eventually(lambda: {found.state for found in engine.states} == {"leading", "waiting"})
+
+
+async def test_a_context_that_changed_is_let_go_before_it_is_taken_up_again(
+    client: Client, context: Context, tmp_path: Path
+) -> None:
+    offered: asyncio.Queue[Sequence[Context]] = asyncio.Queue()
+
+    async def changes() -> AsyncIterator[Sequence[Context]]:
+        while True:
+            yield await offered.get()
+
+    changed = msgspec.structs.replace(context, namespace="elsewhere")
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
+    async with running(engine, context, changes=changes()):
+        await eventually(lambda: state(engine, context.id) == "leading")
+        before = (await lease(client))["spec"]["leaseTransitions"]
+        offered.put_nowait([changed])
+
+        async def taken_up() -> bool:
+            spec = (await lease(client))["spec"]
+            return bool(spec["holderIdentity"]) and spec["leaseTransitions"] > before
+
+        await eventually(taken_up)
+        assert state(engine, context.id) == "leading"
+
+
+async def test_an_idle_engine_only_watches_and_renews(
+    client: Client, context: Context, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(client, repository)
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
+    requests: list[tuple[str, str]] = []
+    request = Client.request
+
+    async def counted(self: Client, method: str, path: str, **options: Any) -> Any:
+        requests.append((method, path))
+        return await request(self, method, path, **options)
+
+    async with running(engine, context):
+        await eventually(lambda: revision(client))
+        await asyncio.sleep(1)
+        monkeypatch.setattr(Client, "request", counted)
+        await asyncio.sleep(1.5)
+        monkeypatch.undo()
+    assert {(method, path.rpartition("/")[2]) for method, path in requests} == {("PUT", LEASE)}
+
+
+def write_kubeconfig(path: Path, *contexts: Context) -> Path:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": c.name, "cluster": {**c.cluster, "server": c.server}} for c in contexts],
+        "users": [{"name": c.name, "user": dict(c.user)} for c in contexts],
+        "contexts": [{"name": c.name, "context": {"cluster": c.name, "user": c.name}} for c in contexts],
+    }
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+async def start(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "fluxtui", "engine", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_the_command_reconciles_says_ready_and_stops_in_order(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    await create(client, repository)
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
+    storage = tmp_path / "storage"
+    process = await start("--kubeconfig", str(kubeconfig), "--storage-path", str(storage))
+    assert process.stdout is not None
+    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    assert line["ready"]
+    assert line["pid"] == process.pid
+    assert [cluster["state"] for cluster in line["clusters"]] == ["leading"]
+    await eventually(lambda: revision(client))
+    second = await start("--kubeconfig", str(kubeconfig), "--storage-path", str(storage))
+    _, errors = await second.communicate()
+    assert second.returncode == 2
+    assert b"another engine uses" in errors
+    process.send_signal(signal.SIGTERM)
+    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, output) == (0, b"")
+    assert (await lease(client))["spec"]["holderIdentity"] == ""
+    logged = [json.loads(entry) for entry in errors.splitlines()]
+    assert any(entry.get("GitRepository") == {"name": "fleet", "namespace": "flux-system"} for entry in logged)
+    assert (storage / "engine.jsonl").read_bytes() == errors
+
+
+async def test_a_killed_engine_is_back_at_once_with_its_artifacts(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    await create(client, repository)
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
+    arguments = ("--kubeconfig", str(kubeconfig), "--storage-path", str(tmp_path / "storage"))
+    urls = []
+    for last in (False, True):
+        process = await start(*arguments)
+        assert process.stdout is not None
+        line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        assert [cluster["state"] for cluster in line["clusters"]] == ["leading"]
+        urls.append(line["artifacts"])
+        await eventually(lambda: revision(client))
+        process.send_signal(signal.SIGTERM if last else signal.SIGKILL)
+        await process.communicate()
+    assert urls[0] == urls[1]
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--kubeconfig", "/none/at/all"], b"/none/at/all"),
+        (["--context", "nope"], b"no context matches 'nope'"),
+        (["--concurrent", "0"], b"--concurrent"),
+    ],
+)
+async def test_wrong_usage_is_exit_code_2(tmp_path: Path, context: Context, arguments: list[str], text: bytes) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
+    given = arguments if "--kubeconfig" in arguments else ["--kubeconfig", str(kubeconfig), *arguments]
+    process = await start(*given, "--storage-path", str(tmp_path / "storage"))
+    output, errors = await process.communicate()
+    assert (process.returncode, output) == (2, b"")
+    assert text in errors
+    assert b"Traceback" not in errors
+
+
+async def test_nothing_to_reconcile_is_exit_code_1(tmp_path: Path, context: Context) -> None:
+    dead = msgspec.structs.replace(context, name="dead", server="http://127.0.0.1:1")
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", dead)
+    process = await start("--kubeconfig", str(kubeconfig), "--storage-path", str(tmp_path / "storage"))
+    assert process.stdout is not None
+    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    assert line["clusters"][0]["state"] == "unreachable"
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
