@@ -28,6 +28,7 @@ from fluxtui.engine.runtime.leases import LeaderElection, Standing
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
 from fluxtui.kube.errors import KubeError
+from fluxtui.kube.gate import Gate
 from fluxtui.kube.kubeconfig import Context
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Shared(msgspec.Struct, frozen=True):
     artifacts: ArtifactStore
     workers: WorkerPool
     limiter: asyncio.Semaphore
+    gate: Gate
+    """Order in the start-up storm of many clusters."""
     identity: str
     annotations: dict[str, str]
 
@@ -133,8 +136,8 @@ class ClusterEngine:
                 await asyncio.wait((running,))
                 stopping.cancel()
 
-    def _may_write(self) -> bool:
-        return self._election is not None and self._election.leading
+    def _may_write(self) -> float:
+        return self._election.remaining if self._election is not None else 0.0
 
     async def _lead(self, client: Client) -> None:
         """Reconcile while the Leases are held, from a fresh look at the cluster, until the stop."""
@@ -145,7 +148,8 @@ class ClusterEngine:
             shared.settings,
             shared.workers,
             shared.limiter,
-            self._may_write,
+            lambda: self._may_write() > 0,
+            shared.gate,
         )
         reconcilers = [load(path)(cluster) for path in RECONCILERS.values()]
         controllers = [Controller(reconciler, cluster, shared.settings.concurrent) for reconciler in reconcilers]
@@ -239,7 +243,7 @@ class Engine:
         if self._log_file is not None:
             annotations[LOG_ANNOTATION] = str(self._log_file.absolute())
         limiter = asyncio.Semaphore(self._settings.tools)
-        shared = Shared(self._settings, store, workers, limiter, self._identity, annotations)
+        shared = Shared(self._settings, store, workers, limiter, Gate(), self._identity, annotations)
         try:
             async with ArtifactServer(store, port=self._port):
                 self._artifacts_url = store.base_url

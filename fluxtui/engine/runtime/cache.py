@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from fluxtui.api.kinds import Kind
 from fluxtui.engine.runtime.objects import Key, Object, key_of
 from fluxtui.kube.errors import KubeError
+from fluxtui.kube.gate import Gate
 from fluxtui.kube.resources import Resource
 
 if TYPE_CHECKING:
@@ -53,8 +55,11 @@ class _Store:
 class Cache:
     """Objects of the kinds somebody subscribed to; subscribe first, then `run`."""
 
-    def __init__(self, client: Client, *, namespace: str = "", label_selector: str = "") -> None:
+    def __init__(
+        self, client: Client, *, namespace: str = "", label_selector: str = "", gate: Gate | None = None
+    ) -> None:
         self._client = client
+        self._gate = gate
         self._namespace = namespace
         self._label_selector = label_selector
         self._stores: dict[str, _Store] = {}
@@ -98,21 +103,45 @@ class Cache:
                 group.create_task(self._follow(store), name=f"watch {store.kind.resource} of {self._client.id}")
 
     async def _follow(self, store: _Store) -> None:
-        resource = await self._served(store.kind)
-        store.api_version = resource.api_version
-        from fluxtui.kube.watch import watch
+        while True:
+            resource = await self._served(store.kind)
+            store.api_version = resource.api_version
+            await self._watch(store, resource)
 
-        async for batch in watch(
-            self._client, resource, namespace=self._namespace, label_selector=self._label_selector
-        ):
-            if batch.replace:
-                self._replace(store, batch.upserts)
-            else:
-                for obj in batch.upserts:
-                    self._put(store, obj)
-                for namespace, name in batch.deletes:
-                    self._drop(store, Key(namespace, name))
-            store.synced.set()
+    async def _watch(self, store: _Store, resource: Resource) -> None:
+        """Keep a store current until its kind is no longer served."""
+        from fluxtui.kube.watch import Phase, WatchState, watch
+
+        absent = False
+
+        def on_state(state: WatchState) -> None:
+            nonlocal absent
+            absent = state.phase is Phase.ABSENT
+            level = logging.INFO if state.phase in (Phase.SYNCING, Phase.LIVE) else logging.WARNING
+            reason = f": {state.error}" if state.error else ""
+            logger.log(level, "%s: watch of %s is %s%s", self._client.id, resource.name, state.phase, reason)
+
+        batches = watch(
+            self._client,
+            resource,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            gate=self._gate,
+            on_state=on_state,
+        )
+        async with aclosing(batches):
+            async for batch in batches:
+                if batch.replace:
+                    self._replace(store, batch.upserts)
+                else:
+                    for obj in batch.upserts:
+                        self._put(store, obj)
+                    for namespace, name in batch.deletes:
+                        self._drop(store, Key(namespace, name))
+                if absent:
+                    store.synced.clear()
+                    return
+                store.synced.set()
 
     async def _served(self, kind: Kind) -> Resource:
         """The served version of a kind, waiting for its CRD if need be."""
@@ -142,11 +171,13 @@ class Cache:
     async def _established(self, kind: Kind) -> None:
         from fluxtui.kube.watch import watch
 
-        async for batch in watch(self._client, CRDS, field_selector=f"metadata.name={kind.resource}"):
-            for crd in batch.upserts:
-                conditions = (crd.get("status") or {}).get("conditions") or []
-                if any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions):
-                    return
+        batches = watch(self._client, CRDS, field_selector=f"metadata.name={kind.resource}")
+        async with aclosing(batches):
+            async for batch in batches:
+                for crd in batch.upserts:
+                    conditions = (crd.get("status") or {}).get("conditions") or []
+                    if any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions):
+                        return
 
     def _replace(self, store: _Store, objects: list[Object]) -> None:
         """Take a whole list: what is not in it is gone."""

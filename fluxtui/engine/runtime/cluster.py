@@ -15,6 +15,7 @@ from fluxtui.engine.runtime.objects import Key, Object
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
 from fluxtui.kube.errors import NotFound
+from fluxtui.kube.gate import Gate
 from fluxtui.kube.resources import Resource
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Cluster:
         workers: WorkerPool,
         limiter: asyncio.Semaphore,
         leading: Callable[[], bool] = lambda: True,
+        gate: Gate | None = None,
     ) -> None:
         self.id = client.id
         self.client = client
@@ -42,7 +44,9 @@ class Cluster:
         """Processes for builds, shared by all clusters."""
         self.limiter = limiter
         """Bounds how many outside tools (git and the like) run at once in the process."""
-        self.cache = Cache(client, namespace=settings.watch_namespace, label_selector=settings.label_selector)
+        self.cache = Cache(
+            client, namespace=settings.watch_namespace, label_selector=settings.label_selector, gate=gate
+        )
         self.recorder = Recorder(client)
         self._leading = leading
 

@@ -20,14 +20,20 @@ class LeadershipLost(KubeError):
 
 
 class GuardedClient(Client):
-    """Asks `leading` before every request that could change something."""
+    """Asks `may_write` before every request that could change something: for how many seconds writing is allowed.
 
-    def __init__(self, context: Context, leading: Callable[[], bool], **options: Any) -> None:
+    A write that takes longer is given up, so that none arrives after somebody else took over.
+    """
+
+    def __init__(self, context: Context, may_write: Callable[[], float], **options: Any) -> None:
         super().__init__(context, **options)
-        self._leading = leading
+        self._may_write = may_write
 
     async def request(self, method: str, path: str, **options: Any) -> Response:
         """As `Client.request`. Raises LeadershipLost instead of writing without the Leases."""
-        if method.upper() not in _READS and not self._leading():
-            raise LeadershipLost(f"{self.id}: the Leases are no longer held, nothing is written")
+        if method.upper() not in _READS:
+            left = self._may_write()
+            if left <= 0:
+                raise LeadershipLost(f"{self.id}: the Leases are no longer held, nothing is written")
+            options["timeout"] = min(options.get("timeout") or self._timeout, left)
         return await super().request(method, path, **options)

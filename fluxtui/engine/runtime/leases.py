@@ -105,14 +105,21 @@ class LeaderElection:
         self.standing = Standing()
 
     @property
-    def leading(self) -> bool:
-        """Whether all Leases are held beyond doubt at this moment.
+    def remaining(self) -> float:
+        """For how many seconds from now all Leases are ours beyond doubt; 0 when they are not.
 
-        Also measured by the wall clock, which goes on while a machine sleeps.
+        The lesser by the loop's clock and by the wall clock, which goes on while a machine sleeps.
         """
-        if not self.standing.leading or asyncio.get_running_loop().time() >= self._until:
-            return False
-        return time.time() - self._renewed < self._settings.renew_deadline
+        if not self.standing.leading:
+            return 0.0
+        by_loop = self._until - asyncio.get_running_loop().time()
+        by_wall = self._settings.renew_deadline - (time.time() - self._renewed)
+        return max(0.0, min(by_loop, by_wall))
+
+    @property
+    def leading(self) -> bool:
+        """Whether all Leases are held beyond doubt at this moment."""
+        return self.remaining > 0
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Wait for the Leases, run `lead` while they are held, again and again; returns when `lead` returns.

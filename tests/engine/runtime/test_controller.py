@@ -155,7 +155,7 @@ async def working(context: Context, client: Client, scripted: Scripted, tmp_path
     def leading() -> bool:
         return found[0].leading
 
-    async with GuardedClient(context, leading) as guarded:
+    async with GuardedClient(context, lambda: 30.0 if leading() else 0.0) as guarded:
         store = ArtifactStore(tmp_path / "storage")
         settings = EngineSettings(min_retry=0.05, interval_jitter=0.0)
         cluster = Cluster(guarded, store.for_cluster("alpha"), settings, WorkerPool(1), asyncio.Semaphore(1), leading)
