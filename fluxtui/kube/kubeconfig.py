@@ -129,13 +129,11 @@ def load(
     for files_set in _sets(paths, env):
         members = _read(files_set, warnings)
         files += [member.path for member in members]
-        if not members:
-            continue
-        for name, (source, result) in _merge(members).items():
-            found.append((name, source, result))
+        merged = _merge(members)
+        found += [(name, source, result) for name, (source, result) in merged.items()]
         wanted = next((member.current for member in members if member.current), "")
-        if wanted and current is None:
-            current = next(((n, s) for n, s, _ in found if n == wanted and s in files), None)
+        if current is None and wanted in merged:
+            current = (wanted, merged[wanted][0])
     if not found and not paths:
         pod = in_cluster(env)
         if pod is not None:
