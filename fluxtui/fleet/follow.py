@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,14 +39,15 @@ async def follow(client: Client, resource: Resource, ref: Ref, token: str, withi
     try:
         async with asyncio.timeout(within):
             batches = watch(client, resource, namespace=ref.namespace, field_selector=f"metadata.name={ref.name}")
-            async for batch in batches:
-                for obj in batch.upserts:
-                    last = row_of(ref.cluster, obj, time.time())
-                    found = judge(last, obj, token)
-                    if found:
-                        return found
-                if batch.deletes or (batch.replace and not batch.upserts):
-                    return Followed(Ending.FAILED, "it was deleted")
+            async with aclosing(batches):
+                async for batch in batches:
+                    for obj in batch.upserts:
+                        last = row_of(ref.cluster, obj, time.time())
+                        found = judge(last, obj, token)
+                        if found:
+                            return found
+                    if batch.deletes or (batch.replace and not batch.upserts):
+                        return Followed(Ending.FAILED, "it was deleted")
     except TimeoutError:
         pass
     words = f": {last.message or last.reason}" if last and (last.message or last.reason) else ""

@@ -52,6 +52,8 @@ class Mirror:
         self.clusters: dict[str, ClusterInfo] = {}
         """In the order in which they are shown."""
         self.branches: dict[Ref, Branch] = {}
+        self.on_moved: dict[Ref, Callable[[], None]] = {}
+        """Called when the row's inventory or links change, or when it goes."""
         self.events = 0
         """Objects that came by the watches so far: news per second is its difference."""
         self._members: defaultdict[tuple[str, Category], set[Ref]] = defaultdict(set)
@@ -226,6 +228,8 @@ class Mirror:
         self._remember_due(row, now)
         self._changes.rows.add(ref)
         self._changed(structure=moved)
+        if moved and ref in self.on_moved:
+            self.on_moved[ref]()
 
     def _remove(self, ref: Ref) -> None:
         row = self.rows.pop(ref)
@@ -237,6 +241,8 @@ class Mirror:
         self.branches.pop(ref, None)
         self._changes.rows.add(ref)
         self._changed(structure=True)
+        if ref in self.on_moved:
+            self.on_moved[ref]()
 
     def _judge_again(self, refs: Iterable[Ref]) -> None:
         now = self.clock()

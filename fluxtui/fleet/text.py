@@ -97,11 +97,11 @@ def brief(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
+_USERINFO = re.compile(r"(?<=://)(?<!ssh://)[^/@\s'\"]+@|(?<=ssh://)[^/@:\s'\"]+:[^/@\s'\"]+@")
 
 
 def without_credentials(text: str) -> str:
-    """A text in which URLs have lost their `user:password@`."""
+    """A text in which URLs have lost their `user:password@`; the user alone of an ssh URL stays."""
     return _USERINFO.sub("", text)
 
 

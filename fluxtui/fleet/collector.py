@@ -1,0 +1,315 @@
+"""One cluster kept live: connect, discover, watch every Flux kind it serves, and say how it goes.
+
+kube.watch does the watching and the reconnecting; here its news are folded into the mirror, and what it says about each
+kind becomes the state of the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fluxtui.api.kinds import BY_KIND, is_flux_group
+from fluxtui.fleet import probe
+from fluxtui.fleet.clusters import ClusterInfo, Phase
+from fluxtui.fleet.mirror import Mirror
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.states import LOST_AFTER
+from fluxtui.fleet.text import one_line
+from fluxtui.fleet.wire import Wire, lenient
+from fluxtui.kube.errors import AuthError, ConfigError, KubeError, Unauthorized
+from fluxtui.kube.kubeconfig import Context
+from fluxtui.kube.resources import Resource, Resources
+
+if TYPE_CHECKING:
+    from fluxtui.kube.client import Client
+    from fluxtui.kube.watch import Batch, Gate, WatchState
+
+CHUNK = 100
+"""Objects folded into the mirror before the loop may do something else: some 2 ms."""
+LEASES_EVERY = 20.0
+"""Seconds between looks at the Leases."""
+DISCOVERY_EVERY = 60.0
+"""Seconds between discoveries; an unchanged answer costs the server a 304."""
+DISCOVERY_WITHOUT_FLUX = 10.0
+"""The same while the cluster serves no Flux kind."""
+VERSIONS_EVERY = 600.0
+_PATIENCE = 10.0
+
+KindKey = tuple[str, str]
+
+logger = logging.getLogger("fluxtui.fleet")
+
+
+def flux_resources(resources: Resources) -> list[Resource]:
+    """The kinds of Flux and its family that a server serves, each in the version we read best."""
+    found: dict[KindKey, Resource] = {}
+    for resource in resources.preferred:
+        if is_flux_group(resource.group) and {"list", "watch"} <= set(resource.verbs):
+            kind = BY_KIND.get((resource.group, resource.kind))
+            versions = kind.versions if kind else ()
+            served = (resources.find(resource.group, resource.kind, version) for version in versions)
+            found[resource.group, resource.kind] = next((each for each in served if each), resource)
+    return list(found.values())
+
+
+class Collector:
+    """Keeps one cluster of the mirror live; `run` does it all."""
+
+    def __init__(
+        self, context: Context, mirror: Mirror, gate: Gate, on_connected: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_connected` is called when `client` may be used."""
+        self.context = context
+        self.client: Client | None = None
+        self._mirror = mirror
+        self._gate = gate
+        self._on_connected = on_connected
+        self._states: dict[KindKey, WatchState] = {}
+        self._listed: set[KindKey] = set()
+        self._resources: dict[KindKey, Resource] = {}
+        self._discovered = False
+        self._problem: KubeError | None = None
+        self._problem_since = 0.0
+        self._news = asyncio.Event()
+        self._leases = probe.LeaseWatch()
+        self._facts = ClusterInfo(id=context.id, server=context.host)
+        """What is known beside the phase."""
+
+    async def run(self) -> None:
+        """Keep the cluster live until cancelled. A mistake of ours ends this cluster's reading and no other's."""
+        while True:
+            try:
+                await self._connect()
+            except* KubeError as errors:
+                self._trouble(next(_leaves(errors)))
+            except* Exception as errors:
+                logger.exception("%s: unexpected error", self.context.id, exc_info=errors)
+                self._trouble(KubeError(f"unexpected error: {next(_leaves(errors))}"))
+            self._report()
+            await asyncio.sleep(LOST_AFTER * random.uniform(0.3, 0.5))
+
+    async def _connect(self) -> None:
+        from fluxtui.kube.client import Client
+
+        async with Client(self.context) as client:
+            self.client = client
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._keep_reporting(), name=f"state of {self.context.id}")
+                    served = await self._first_discovery(client)
+                    self._on_connected()
+                    self._watch_new(group, client, served)
+                    group.create_task(self._keep_discovering(group, client), name=f"discovery of {self.context.id}")
+                    group.create_task(self._keep_probing(client), name=f"leases of {self.context.id}")
+            finally:
+                self.client = None
+
+    # what the cluster serves
+
+    async def _first_discovery(self, client: Client) -> Resources:
+        while True:
+            try:
+                await client.alive()
+                served = await client.resources()
+            except (AuthError, ConfigError, Unauthorized) as error:
+                self._trouble(error)
+                await asyncio.sleep(_PATIENCE)
+            except KubeError as error:
+                self._trouble(error)
+                await asyncio.sleep(random.uniform(0.5, 2.0))
+            else:
+                self._problem = None
+                self._discovered = True
+                return served
+
+    async def _keep_discovering(self, group: asyncio.TaskGroup, client: Client) -> None:
+        while True:
+            every = DISCOVERY_EVERY if self._resources else DISCOVERY_WITHOUT_FLUX
+            await asyncio.sleep(every * random.uniform(0.8, 1.2))
+            try:
+                await client.alive()
+                self._watch_new(group, client, await client.resources(refresh=True))
+            except KubeError as error:
+                if not self._resources:
+                    self._trouble(error)
+            else:
+                self._problem = None
+                self._news.set()
+
+    def _watch_new(self, group: asyncio.TaskGroup, client: Client, served: Resources) -> None:
+        """Watch the kinds that are not watched yet; forget the rows of kinds that a server before this one served."""
+        for resource in flux_resources(served):
+            key = (resource.group, resource.kind)
+            if key not in self._resources:
+                self._resources[key] = resource
+                group.create_task(self._watch(client, resource), name=f"{resource.name} of {self.context.id}")
+        for key in {(ref.group, ref.kind) for ref in self._mirror.refs(self.context.id)} - self._resources.keys():
+            self._mirror.retain(self.context.id, *key, ())
+        self._news.set()
+
+    async def _watch(self, client: Client, resource: Resource) -> None:
+        from fluxtui.kube.watch import watch
+
+        key = (resource.group, resource.kind)
+        known = BY_KIND.get(key)
+        batches = watch(
+            client,
+            resource,
+            Wire if known else None,
+            fallback=lambda data: lenient(msgspec.json.decode(data)),
+            gate=self._gate,
+            on_state=lambda state: self._heard(key, state),
+        )
+        async with contextlib.aclosing(batches):
+            async for batch in batches:
+                await self._fold(resource, batch)
+
+    async def _fold(self, resource: Resource, batch: Batch[Any]) -> None:
+        cluster = self.context.id
+        group, kind = resource.group, resource.kind
+        seen: set[Ref] = {Ref(cluster, group, kind, *invalid.key) for invalid in batch.invalid}
+        for start in range(0, len(batch.upserts), CHUNK):
+            chunk = batch.upserts[start : start + CHUNK]
+            for obj in chunk:
+                if isinstance(obj, Wire) and not obj.kind:
+                    obj.api_version, obj.kind = resource.api_version, kind
+            seen.update(self._mirror.upsert(cluster, chunk))
+            if len(batch.upserts) > CHUNK:
+                await asyncio.sleep(0)
+        self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)
+        if batch.replace:
+            self._mirror.retain(cluster, group, kind, seen)
+            self._listed.add((group, kind))
+            self._news.set()
+
+    # how it goes
+
+    def _heard(self, key: KindKey, state: WatchState) -> None:
+        from fluxtui.kube.watch import Phase as Watching
+
+        self._states[key] = state
+        since = state.since if state.phase is Watching.BROKEN else 0.0
+        if state.phase in (Watching.BROKEN, Watching.LIVE):
+            self._mirror.set_lost(self.context.id, *key, since)
+        elif state.phase is Watching.FORBIDDEN:
+            self._mirror.retain(self.context.id, *key, ())
+        self._news.set()
+
+    def _trouble(self, error: KubeError | BaseException) -> None:
+        if self._problem is None:
+            self._problem_since = time.time()
+        self._problem = error if isinstance(error, KubeError) else KubeError(str(error))
+        self._news.set()
+
+    async def _keep_reporting(self) -> None:
+        """Tell the mirror of changes, many at once; and once more when a silence has become a loss."""
+        while True:
+            lost = self._report()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.1, lost + LOST_AFTER - time.time()) if lost else None):
+                    await self._news.wait()
+            self._news.clear()
+
+    def _report(self) -> float:
+        """Set the cluster's state; returns since when it is silent while that is not a loss yet, else 0.0."""
+        info = self._judged()
+        self._mirror.set_cluster(info)
+        return info.lost_since if info.lost_since and not info.is_lost else 0.0
+
+    def _judged(self) -> ClusterInfo:
+        from fluxtui.kube.watch import Phase as Watching
+
+        states = self._states
+        forbidden = sorted(key for key, state in states.items() if state.phase is Watching.FORBIDDEN)
+        broken = [state for state in states.values() if state.phase is Watching.BROKEN]
+        readable = [state for state in states.values() if state.phase not in (Watching.FORBIDDEN, Watching.ABSENT)]
+        absent = {key for key, state in states.items() if state.phase is Watching.ABSENT}
+        kinds = self._resources.keys() - absent
+        info = msgspec.structs.replace(
+            self._facts,
+            kinds=len(kinds),
+            synced=len(kinds & (self._listed | set(forbidden))),
+            forbidden=tuple(self._resources[key].name for key in forbidden),
+        )
+        error, since = self._problem, self._problem_since
+        if broken and len(broken) == len(readable):
+            error, since = broken[0].error, min(state.since for state in broken)
+        if error is None:
+            return msgspec.structs.replace(info, phase=self._reading(info), error=_words(broken))
+        phase = self._reading(info)
+        if isinstance(error, (AuthError, ConfigError, Unauthorized)):
+            phase = Phase.DENIED
+        elif time.time() - since > LOST_AFTER or not self._listed:
+            phase = Phase.UNREACHABLE
+        return msgspec.structs.replace(info, phase=phase, lost_since=since, error=one_line(str(error)))
+
+    def _reading(self, info: ClusterInfo) -> Phase:
+        if not self._discovered:
+            return Phase.CONNECTING
+        if info.synced < info.kinds:
+            return Phase.SYNCING
+        return Phase.DEGRADED if info.forbidden else Phase.LIVE
+
+    # who works there
+
+    async def _keep_probing(self, client: Client) -> None:
+        versions_at = 0.0
+        while True:
+            with contextlib.suppress(KubeError, msgspec.DecodeError):
+                await self._probe(client)
+                if time.time() > versions_at:
+                    await self._ask_versions(client)
+                    versions_at = time.time() + VERSIONS_EVERY
+            await asyncio.sleep(LEASES_EVERY * random.uniform(0.8, 1.2))
+            await self._until_alive(client)
+
+    async def _until_alive(self, client: Client) -> None:
+        while True:
+            try:
+                await client.alive()
+            except KubeError:
+                continue
+            return
+
+    async def _probe(self, client: Client) -> None:
+        began = time.perf_counter()
+        found = await probe.leases(client, _PATIENCE)
+        latency = time.perf_counter() - began
+        standing = self._leases.look(found, self._mirror.clock()) if found else probe.Standing()
+        self._facts = msgspec.structs.replace(
+            self._facts,
+            latency=latency,
+            mode=standing.mode,
+            holder=standing.holder,
+            stale_controllers=standing.stale,
+            log_file=standing.log_file,
+            log_host=standing.log_host,
+        )
+        self._news.set()
+
+    async def _ask_versions(self, client: Client) -> None:
+        kubernetes = one_line(str((await client.version()).get("gitVersion", ""))).removeprefix("v")
+        flux = await probe.flux_version(client)
+        self._facts = msgspec.structs.replace(self._facts, kubernetes_version=kubernetes, flux_version=flux)
+        self._news.set()
+
+
+def _words(broken: list[WatchState]) -> str:
+    """Why some kinds are not read although the server answers."""
+    return one_line(str(broken[0].error)) if broken and broken[0].error else ""
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

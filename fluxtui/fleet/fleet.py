@@ -1,0 +1,232 @@
+"""All clusters, kept live: what the console and the verbs hold in their hands.
+
+Making one costs nothing and connects nowhere; `run` does, and loads the Kubernetes client in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fluxtui.api import durations
+from fluxtui.config import Settings
+from fluxtui.fleet.actions import Action, Plan, plan_of
+from fluxtui.fleet.audit import AuditLog
+from fluxtui.fleet.clusters import ClusterInfo, Phase
+from fluxtui.fleet.commands import Commands
+from fluxtui.fleet.happenings import Happening, follow_happenings
+from fluxtui.fleet.logs import LogLine, follow_logs
+from fluxtui.fleet.mirror import Mirror
+from fluxtui.fleet.opening import keep_open
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.tree import Tree
+from fluxtui.kube.errors import KubeError, Unreachable
+from fluxtui.kube.kubeconfig import Context
+from fluxtui.kube.limits import raise_open_files
+
+if TYPE_CHECKING:
+    from fluxtui.fleet.collector import Collector
+    from fluxtui.kube.client import Client
+    from fluxtui.kube.gate import Gate
+
+Contexts = Sequence[Context]
+_TICK = 1.0
+"""Seconds between looks at what time alone has changed; a look costs nothing when nothing is due."""
+
+
+class Fleet:
+    """The clusters of some contexts: their mirror, their clients, and what may be done to them."""
+
+    def __init__(
+        self,
+        contexts: Contexts = (),
+        settings: Settings | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        reloads: Callable[[], AsyncIterator[Contexts]] | None = None,
+        audit: AuditLog | None = None,
+    ) -> None:
+        """`reloads`, if given, yields the contexts again whenever a kubeconfig changed."""
+        self.settings = settings or Settings()
+        self.mirror = Mirror(clock)
+        self.tree = Tree(self.mirror)
+        self.commands = Commands(
+            self.client,
+            clusters=self.mirror.clusters,
+            read_only=self.settings.console.read_only,
+            protected=self.settings.clusters.protected,
+            concurrency=self.settings.actions.concurrency,
+            timeout=durations.parse(self.settings.actions.timeout),
+            audit=audit,
+            clock=clock,
+        )
+        self._contexts: dict[str, Context] = {}
+        self._collectors: dict[str, Collector] = {}
+        self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+        self._opened: set[Ref] = set()
+        self._reloads = reloads
+        self._group: asyncio.TaskGroup | None = None
+        self._gate: Gate | None = None
+        self.visible: Collection[str] = ()
+        """Clusters that are looked at: they are read first."""
+        self.set_contexts(contexts)
+
+    # running
+
+    async def run(self) -> None:
+        """Keep all clusters live until cancelled."""
+        await asyncio.to_thread(_load_client)
+        from fluxtui.kube.gate import Gate
+
+        raise_open_files()
+        self._gate = Gate(order=lambda cluster: cluster not in self.visible)
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                group.create_task(self._tick(), name="fleet clock")
+                if self._reloads is not None:
+                    group.create_task(self._reload(self._reloads()), name="fleet kubeconfigs")
+                for context in self._contexts.values():
+                    self._start(context)
+                await asyncio.Event().wait()
+            finally:
+                self._group = self._gate = None
+                self._tasks.clear()
+                self._collectors.clear()
+
+    def set_contexts(self, contexts: Contexts) -> None:
+        """The contexts of the fleet from now on: new ones are connected, gone ones forgotten, the others left alone."""
+        wanted = {context.id: context for context in contexts}
+        for id in [id for id, context in self._contexts.items() if wanted.get(id) != context]:
+            self._stop(id)
+            if id not in wanted:
+                self.mirror.drop_cluster(id)
+        fresh = [context for context in contexts if self._contexts.get(context.id) != context]
+        self._contexts = wanted
+        for context in fresh:
+            if context.id not in self.mirror.clusters:
+                self.mirror.set_cluster(ClusterInfo(id=context.id, server=context.host))
+            self._start(context)
+
+    # asking
+
+    def client(self, cluster: str) -> Client:
+        """The client of a cluster. Raises Unreachable while there is none."""
+        collector = self._collectors.get(cluster)
+        if collector is None or collector.client is None:
+            raise Unreachable(f"{cluster} is not connected")
+        return collector.client
+
+    async def object(self, ref: Ref) -> dict[str, Any]:
+        """The whole object as it is now. Raises KubeError: not connected, not found, forbidden."""
+        info = self.mirror.clusters.get(ref.cluster)
+        if info and info.phase is Phase.UNREACHABLE:
+            raise Unreachable(f"{ref.cluster} does not answer: {info.error}")
+        client = self.client(ref.cluster)
+        resource = await client.resource_for((ref.group, self._version(ref), ref.kind))
+        return await client.get(resource, ref.name, ref.namespace)
+
+    async def events(self, ref: Ref, show: Callable[[tuple[Happening, ...]], None]) -> None:
+        """Call `show` with the events of an object and of what it owns, now and after each change, until cancelled.
+
+        Raises Unreachable when the cluster is not connected.
+        """
+        await follow_happenings(self.client(ref.cluster), self.mirror, ref, show)
+
+    async def logs(self, ref: Ref, show: Callable[[list[LogLine]], None]) -> None:
+        """Call `show` with log lines about a row, or of the pods of any other object, as they come, until cancelled.
+
+        Raises Unreachable when the cluster is not connected.
+        """
+        await follow_logs(self.client(ref.cluster), self.mirror.clusters.get(ref.cluster), ref, show)
+
+    def plan(self, action: Action, refs: Sequence[Ref], *, reason: str = "", until: str = "") -> Plan:
+        """What an action would do as far as the mirror knows, at once; `commands.plan` also asks the servers."""
+        rows = {ref: self.mirror.rows[ref] for ref in refs if ref in self.mirror.rows}
+        protected = frozenset(ref.cluster for ref in rows if self.commands.is_protected(ref.cluster))
+        return plan_of(
+            action,
+            rows,
+            self.mirror.clusters,
+            self.mirror.clock(),
+            read_only=self.settings.console.read_only,
+            protected=protected,
+            reason=reason,
+            until=until,
+        )
+
+    # opening
+
+    def open(self, ref: Ref) -> None:
+        """Keep the children of a row or of a workload in `mirror.branches` from now on."""
+        if ref not in self._opened:
+            self._opened.add(ref)
+            self._start_branch(ref)
+
+    def close(self, ref: Ref) -> None:
+        """Let the children of an opened object go."""
+        self._opened.discard(ref)
+        self._end(ref)
+        self.mirror.set_branch(ref, None)
+
+    # inside
+
+    def _version(self, ref: Ref) -> str:
+        row = self.mirror.rows.get(ref)
+        return row.version if row else ""
+
+    def _start(self, context: Context) -> None:
+        from fluxtui.fleet.collector import Collector
+
+        if self._group is None or self._gate is None:
+            return
+        collector = Collector(context, self.mirror, self._gate, lambda: self._reopen(context.id))
+        self._collectors[context.id] = collector
+        self._tasks[context.id] = self._group.create_task(collector.run(), name=f"cluster {context.id}")
+
+    def _stop(self, cluster: str) -> None:
+        self._collectors.pop(cluster, None)
+        self._end(cluster)
+        for ref in [ref for ref in self._opened if ref.cluster == cluster]:
+            self._end(ref)
+
+    def _reopen(self, cluster: str) -> None:
+        """A new connection: branches that are open are kept by it."""
+        for ref in self._opened:
+            if ref.cluster == cluster:
+                self._start_branch(ref)
+
+    def _start_branch(self, ref: Ref) -> None:
+        self._end(ref)
+        if self._group is not None:
+            self._tasks[ref] = self._group.create_task(self._keep(ref), name=f"branch {ref}")
+
+    async def _keep(self, ref: Ref) -> None:
+        try:
+            await keep_open(self.client(ref.cluster), self.mirror, ref)
+        except KubeError:
+            return
+
+    def _end(self, key: Hashable) -> None:
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    async def _reload(self, reloads: AsyncIterator[Contexts]) -> None:
+        async for contexts in reloads:
+            self.set_contexts(contexts)
+
+    async def _tick(self) -> None:
+        """Judge rows again when their time has come."""
+        while True:
+            self.mirror.refresh()
+            await asyncio.sleep(_TICK)
+
+
+def _load_client() -> None:
+    """Import what talks to clusters: slow, so it is done in a thread and after the first frame."""
+    importlib.import_module("fluxtui.kube.client")
+    importlib.import_module("fluxtui.kube.watch")

@@ -1,0 +1,156 @@
+"""The filter language: what it matches, how it prints, and what it says about mistakes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluxtui.fleet.query import FIELDS, Query, QueryError
+from fluxtui.fleet.rows import Row, row_of
+from fluxtui.fleet.syntax import All, Either, Field, Node, Not, Text, parse
+from tests.fleet.objects import REVISION, SECONDS, ago, failed, flux, ready, said
+
+
+def row(cluster: str, *args: object, **more: object) -> Row:
+    return row_of(cluster, flux(*args, **more), SECONDS)  # type: ignore[arg-type]
+
+
+ROWS = {
+    "api": row("prod-eu", "ks", "api", failed(message="Timeout waiting"), labels={"team": "web", "tier": "1"}),
+    "infra": row("prod-us", "ks", "infra", ready(since=ago(hours=2)), status={"lastAppliedRevision": REVISION}),
+    "chart": row("staging", "hr", "podinfo", ready(since=ago(days=3)), namespace="web", spec={"suspend": True}),
+    "fleet": row("staging", "git", "fleet", said("Ready", "Unknown"), spec={"url": "https://git.example.com/f.git"}),
+    "new": row(
+        "staging",
+        "ks",
+        "fresh",
+        creationTimestamp=ago(minutes=1),
+        spec={"sourceRef": {"kind": "GitRepository", "name": "fleet"}},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", "api infra chart fleet new"),
+        ("ready=false", "api"),
+        ("ready=true", "infra chart"),
+        ("ready=unknown", "fleet new"),
+        ("ready!=true", "api fleet new"),
+        ("status=false", "api"),
+        ("kind=ks", "api infra new"),
+        ("kind=hr,git", "chart fleet"),
+        ("kind=HelmRelease", "chart"),
+        ("kind=kust", "api infra new"),
+        ("kind!=ks", "chart fleet"),
+        ("cluster=prod-*", "api infra"),
+        ("cluster=PROD-EU", "api"),
+        ("cluster!=staging ready=true", "infra"),
+        ("ns=web", "chart"),
+        ("namespace=flux-* kind=git", "fleet"),
+        ("state=failed", "api"),
+        ("state=fail,susp", "api chart"),
+        ("state!=ready", "api chart fleet new"),
+        ("state=trouble", "api"),
+        ("suspended=true", "chart"),
+        ("since<1h", "api fleet new"),
+        ("since<1h kind=ks or suspended=true", "api chart new"),
+        ("since>1d", "chart"),
+        ("age<1h", "new"),
+        ("age>2d", "api infra chart fleet"),
+        ("label=team", "api"),
+        ("label=team=web", "api"),
+        ("label=team=w*", "api"),
+        ("label=tea", ""),
+        ("-l team=web", "api"),
+        ("message~timeout", "api"),
+        ('message~"out wait"', "api"),
+        ("message!~timeout", "infra chart fleet new"),
+        ("revision=main@7148a354", "infra"),
+        ("revision~7148a354c0", "infra"),
+        ("source=fleet", "new"),
+        ("source=git/fleet", "new"),
+        ("path~example.com", "fleet"),
+        ("timeout", "api"),
+        ("TIMEOUT", "api"),
+        ("web", "chart"),
+        ("pdif", "chart"),
+        ("!timeout kind=ks", "infra new"),
+        ("!(kind=ks or kind=hr)", "fleet"),
+        ("(cluster=prod-eu or cluster=prod-us) ready=true", "infra"),
+        ("name=api or name=infra", "api infra"),
+        ("kind=ks and ready=false", "api"),
+    ],
+)
+def test_matches(query: str, found: str) -> None:
+    matches = Query.parse(query).matcher(SECONDS)
+    assert [name for name, row in ROWS.items() if matches(row)] == found.split()
+
+
+def test_since_of_a_row_without_conditions_is_since_its_creation() -> None:
+    assert Query.parse("since<2m").matcher(SECONDS)(ROWS["new"])
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "position"),
+    [
+        ("ready=false stat=x", "unknown field stat; did you mean state?", 12),
+        ("state=broken", "unknown state broken", 0),
+        ("api ready=maybe", "ready can't be maybe", 4),
+        ("since<soon", "since wants a duration", 0),
+        ("since=1h", "since wants one duration after < or >", 0),
+        ("kind<3", "kind can't be compared with <", 0),
+        ("state=", "a value is missing", 6),
+        ('name="x', "the quote is not closed", 5),
+        ("(a or b", "( is not closed", 0),
+        ("a)", "unexpected )", 1),
+        ("a or", "a term is missing", 4),
+        ("or a", "a term is missing", 0),
+        ("!", "nothing follows !", 0),
+    ],
+)
+def test_mistakes_are_named_with_their_place(query: str, message: str, position: int) -> None:
+    with pytest.raises(QueryError) as caught:
+        Query.parse(query)
+    assert caught.value.message.startswith(message)
+    assert caught.value.position == position
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=12)
+fields = st.builds(
+    Field,
+    st.sampled_from(sorted(FIELDS)),
+    st.sampled_from(("=", "!=", "~", "!~", "<", "<=", ">", ">=")),
+    st.lists(words, min_size=1, max_size=3).map(tuple),
+)
+
+
+def nested(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    several = st.lists(inner, min_size=2, max_size=3).map(tuple)
+    return st.one_of(st.builds(Not, inner), st.builds(All, several), st.builds(Either, several))
+
+
+@given(st.recursive(st.one_of(st.builds(Text, words), fields), nested, max_leaves=8))
+def test_parsing_what_is_printed_gives_the_same_query(node: Node) -> None:
+    assert parse(str(node)) == node
+
+
+def mistake_in(text: str) -> QueryError | None:
+    try:
+        Query.parse(text)
+    except QueryError as error:
+        return error
+    return None
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_query_or_a_mistake(text: str) -> None:
+    mistake = mistake_in(text)
+    if mistake is not None:
+        assert 0 <= mistake.position <= len(text)
+        return
+    query = Query.parse(text)
+    assert Query.parse(str(query)) == query
+    assert isinstance(query.matcher(SECONDS)(ROWS["api"]), bool)

@@ -1,0 +1,248 @@
+"""The views: which lines there are, in which order, with which keys; and that cached lines stay true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fluxtui.api.kinds import Category
+from fluxtui.fleet.branches import Branch, Child
+from fluxtui.fleet.clusters import ClusterInfo, Phase
+from fluxtui.fleet.failures import alike
+from fluxtui.fleet.lines import Line, LineType, Shape, View, cluster_key, group_key
+from fluxtui.fleet.mirror import Mirror
+from fluxtui.fleet.query import Query
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.states import State
+from fluxtui.fleet.tree import Tree
+from tests.fleet.objects import failed, flux, mirror_of, ready, ref
+
+OWNER = {"kustomize.toolkit.fluxcd.io/name": "root", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+GIT = {"sourceRef": {"kind": "GitRepository", "name": "fleet"}}
+
+
+def inventory(*ids: str) -> dict[str, Any]:
+    return {"inventory": {"entries": [{"id": each, "v": "v1"} for each in ids]}}
+
+
+def fleet() -> Mirror:
+    apps = flux(
+        "ks",
+        "apps",
+        failed(message="pod 1 crashed"),
+        labels=OWNER,
+        spec=GIT,
+        status=inventory("web_api_apps_Deployment"),
+    )
+    url = {"url": "https://git.example.com/fleet.git", "ref": {"branch": "main"}}
+    return mirror_of(
+        east=[flux("git", "fleet", ready(), spec=url), flux("ks", "root", ready(), spec=GIT), apps],
+        west=[
+            flux("git", "fleet", ready(), spec=url),
+            flux("ks", "apps", failed(message="pod 2 crashed"), spec=GIT),
+            flux("hr", "podinfo", ready(), namespace="web"),
+        ],
+    )
+
+
+def draw(mirror: Mirror, shape: Shape, tree: Tree | None = None) -> list[str]:
+    """Lines as text: indentation, arrow, words."""
+    tree = tree or Tree(mirror)
+    lines = tree.flatten(shape)
+    assert len({line.key for line in lines}) == len(lines)
+    return [f"{'  ' * line.depth}{_arrow(line)}{_words(line, tree)}" for line in lines]
+
+
+def _arrow(line: Line) -> str:
+    return ("v " if line.opened else "> ") if line.opens else "- "
+
+
+def _words(line: Line, tree: Tree) -> str:
+    if line.type == LineType.CLUSTER:
+        return line.cluster
+    if line.type in (LineType.GROUP, LineType.NOTICE):
+        return line.text
+    if line.type in (LineType.SOURCE, LineType.FAILURE):
+        counts = tree.counts(line)
+        return f"{line.text} {sum(counts)}"
+    assert line.ref is not None
+    return f"{line.ref.word} {line.ref.name}" + (f" {line.cluster}" if line.depth < 2 else "")
+
+
+EAST = cluster_key("east")
+WEST = cluster_key("west")
+EAST_KS = group_key("east", Category.KUSTOMIZATIONS)
+
+
+def test_by_kind() -> None:
+    mirror = fleet()
+    assert draw(mirror, Shape()) == ["> east", "> west"]
+    shape = Shape(expanded={EAST, EAST_KS})
+    assert draw(mirror, shape) == [
+        "v east",
+        "  > sources",
+        "  v kustomizations",
+        "    > ks apps",
+        "    > ks root",
+        "> west",
+    ]
+
+
+def test_children_come_from_the_inventory_and_from_owned_rows() -> None:
+    mirror = fleet()
+    apps, root = ref("ks", "apps", "east"), ref("ks", "root", "east")
+    shape = Shape(expanded={EAST, EAST_KS, apps, root})
+    assert draw(mirror, shape)[3:-1] == [
+        "    v ks apps",
+        "      > Deployment api",
+        "    v ks root",
+        "      > ks apps",
+    ]
+    api = Ref("east", "apps", "Deployment", "web", "api")
+    pod = Ref("east", "", "Pod", "web", "api-1")
+    mirror.set_branch(apps, Branch((Child(api, "v1", State.FAILED, "1/3 ready"),)))
+    shape = Shape(expanded={EAST, EAST_KS, apps, (apps, api)})
+    assert draw(mirror, shape)[4:6] == ["      v Deployment api", "        - loading…"]
+    mirror.set_branch(api, Branch((Child(pod, "v1", State.FAILED, "exit 1"),)))
+    assert draw(mirror, shape)[4:6] == ["      v Deployment api", "        - Pod api-1"]
+    mirror.set_branch(apps, Branch((), error="may not be read: Secret"))
+    assert draw(mirror, shape)[4:5] == ["      - may not be read: Secret"]
+
+
+def test_by_ownership() -> None:
+    mirror = fleet()
+    root = ref("ks", "root", "east")
+    assert draw(mirror, Shape(View.OWNERSHIP, {EAST, root})) == [
+        "v east",
+        "  v ks root east",
+        "    > ks apps",
+        "  - git fleet east",
+        "> west",
+    ]
+
+
+def test_owners_in_a_circle_are_shown_once_each_and_end() -> None:
+    def owned_by(name: str) -> dict[str, str]:
+        return {"kustomize.toolkit.fluxcd.io/name": name, "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+
+    mirror = mirror_of(c=[flux("ks", "a", labels=owned_by("b")), flux("ks", "b", labels=owned_by("a"))])
+    a, b = ref("ks", "a", "c"), ref("ks", "b", "c")
+    shape = Shape(View.OWNERSHIP, {cluster_key("c"), a, b, (a, b), ((a, b), a), (b, a), ((b, a), b)})
+    lines = draw(mirror, shape)
+    assert "  v ks a c" in lines
+    assert len(lines) < 10
+
+
+def test_by_source_a_repository_stands_once_for_all_clusters() -> None:
+    mirror = fleet()
+    key = ("source", "GitRepository", "https://git.example.com/fleet.git")
+    east = ref("git", "fleet", "east")
+    assert draw(mirror, Shape(View.SOURCE, {key, east})) == [
+        "v https://git.example.com/fleet.git 5",
+        "  v git fleet east",
+        "    > ks apps",
+        "    > ks root",
+        "  > git fleet west",
+    ]
+
+
+def test_by_failure_the_same_message_is_one_line() -> None:
+    mirror = fleet()
+    tree = Tree(mirror)
+    lines = tree.flatten(Shape(View.FAILURE))
+    assert draw(mirror, Shape(View.FAILURE)) == ["> pod 1 crashed 2"]
+    shape = Shape(View.FAILURE, {lines[0].key})
+    assert draw(mirror, shape)[1:] == ["  > ks apps east", "  - ks apps west"]
+    assert tree.members(lines[0]) == [ref("ks", "apps", "east"), ref("ks", "apps", "west")]
+    assert alike(mirror, ref("ks", "apps", "east")) == [ref("ks", "apps", "west")]
+    assert alike(mirror, ref("ks", "root", "east")) == []
+    mirror.upsert("east", [flux("ks", "apps", ready())])
+    mirror.upsert("west", [flux("ks", "apps", ready())])
+    assert draw(mirror, Shape(View.FAILURE)) == ["- no failures"]
+
+
+def test_flat() -> None:
+    mirror = fleet()
+    assert draw(mirror, Shape(View.FLAT)) == [
+        "> ks apps east",
+        "- ks apps west",
+        "- git fleet east",
+        "- git fleet west",
+        "- hr podinfo west",
+        "> ks root east",
+    ]
+    assert draw(mirror, Shape(View.FLAT, failures_first=True))[:3] == [
+        "> ks apps east",
+        "- ks apps west",
+        "- git fleet east",
+    ]
+
+
+def test_a_filter_opens_what_it_finds_and_hides_the_rest() -> None:
+    mirror = fleet()
+    query = Query.parse("podinfo")
+    assert draw(mirror, Shape(query=query)) == ["v west", "  v releases", "    - hr podinfo"]
+    assert draw(mirror, Shape(query=query, folded={WEST})) == ["> west"]
+    assert draw(mirror, Shape(View.FLAT, query=query)) == ["- hr podinfo west"]
+    query = Query.parse("name=apps cluster=east")
+    assert draw(mirror, Shape(View.OWNERSHIP, query=query)) == ["v east", "  v ks root east", "    > ks apps"]
+    assert draw(mirror, Shape(View.SOURCE, query=query)) == [
+        "v https://git.example.com/fleet.git 2",
+        "  v git fleet east",
+        "    > ks apps",
+    ]
+    assert draw(mirror, Shape(View.FAILURE, query=Query.parse("podinfo"))) == [
+        "- no failures that the filter lets through"
+    ]
+
+
+def test_counts_below_a_filter_are_of_what_passes() -> None:
+    mirror = fleet()
+    tree = Tree(mirror)
+    line = tree.flatten(Shape(query=Query.parse("apps")))[0]
+    assert (line.cluster, sum(tree.counts(line)), tree.counts(line)[State.FAILED]) == ("east", 1, 1)
+    line = tree.flatten(Shape())[0]
+    assert sum(tree.counts(line)) == 3
+
+
+def test_lines_stay_true_while_rows_come_and_go() -> None:
+    mirror = fleet()
+    tree = Tree(mirror)
+    shapes = [
+        Shape(view, {EAST, WEST, EAST_KS, group_key("west", Category.KUSTOMIZATIONS)}, failures_first=first)
+        for view in View
+        for first in (False, True)
+    ]
+    for step in (
+        lambda: None,
+        lambda: mirror.upsert("east", [flux("ks", "new", ready())]),
+        lambda: mirror.upsert("east", [flux("ks", "new", failed(), labels=OWNER)]),
+        lambda: mirror.upsert("west", [flux("ks", "apps", ready(), status=inventory("a_b__Secret"))]),
+        lambda: mirror.remove([ref("ks", "new", "east"), ref("git", "fleet", "west")]),
+        lambda: mirror.drop_cluster("west"),
+    ):
+        step()
+        for shape in shapes:
+            assert draw(mirror, shape, tree) == draw(mirror, shape)
+
+
+@pytest.mark.parametrize(
+    ("info", "text"),
+    [
+        (ClusterInfo(id="c"), "connecting…"),
+        (ClusterInfo(id="c", phase=Phase.SYNCING, synced=3, kinds=13), "reading, 3 of 13 kinds"),
+        (ClusterInfo(id="c", phase=Phase.LIVE), "no Flux kinds are installed"),
+        (ClusterInfo(id="c", phase=Phase.LIVE, kinds=13), "no Flux objects"),
+        (ClusterInfo(id="c", phase=Phase.DENIED, error="the token expired"), "the token expired"),
+        (ClusterInfo(id="c", phase=Phase.UNREACHABLE), "unreachable"),
+        (
+            ClusterInfo(id="c", phase=Phase.DEGRADED, forbidden=("helmreleases.helm.toolkit.fluxcd.io",)),
+            "may not be read: helmreleases",
+        ),
+    ],
+)
+def test_a_cluster_without_rows_says_why(info: ClusterInfo, text: str) -> None:
+    mirror = Mirror()
+    mirror.set_cluster(info)
+    assert draw(mirror, Shape(expanded={cluster_key("c")})) == ["v c", f"  - {text}"]
