@@ -24,10 +24,8 @@ GROUPS: tuple[Binding.Group, ...] = (MOVE, FIND, SHOW, TEXT, ACT, MARK, PROGRAM)
 """In the order help shows them."""
 
 
-def _key(
-    keys: str, action: str, identity: str, description: str, tooltip: str, group: Binding.Group, *, shown: bool = False
-) -> Binding:
-    return Binding(keys, action, description, show=shown, tooltip=tooltip, id=identity, group=group)
+def _key(keys: str, action: str, identity: str, description: str, tooltip: str, group: Binding.Group) -> Binding:
+    return Binding(keys, action, description, show=False, tooltip=tooltip, id=identity, group=group)
 
 
 APP: tuple[Binding, ...] = (
@@ -51,12 +49,12 @@ TREE: tuple[Binding, ...] = (
     _key("x", "unfold_all", "unfold-all", "unfold all", "Open or close all branches below the line", MOVE),
     _key("n", "next_match(1)", "next-match", "next match", "Next match of the filter, else next failure", FIND),
     _key("N", "next_match(-1)", "previous-match", "previous match", "Previous match, else failure", FIND),
-    _key("space", "mark", "mark", "mark", "Mark the object and move on", MARK, shown=True),
+    _key("space", "mark", "mark", "mark", "Mark the object and move on", MARK),
     _key("v", "mark_range", "mark-range", "range", "Mark from the last mark to here", MARK),
 )
 
 FLEET: tuple[Binding, ...] = (
-    _key("R", "reconcile", "reconcile", "reconcile", "Reconcile now", ACT, shown=True),
+    _key("R", "reconcile", "reconcile", "reconcile", "Reconcile now", ACT),
     _key(
         "W",
         "reconcile_with_source",
@@ -64,14 +62,13 @@ FLEET: tuple[Binding, ...] = (
         "with source",
         "Fetch the source, reconcile",
         ACT,
-        shown=True,
     ),
-    _key("s", "suspend", "suspend", "suspend", "Stop reconciling, with a reason", ACT, shown=True),
-    _key("r", "resume", "resume", "resume", "Reconcile again", ACT, shown=True),
+    _key("s", "suspend", "suspend", "suspend", "Stop reconciling, with a reason", ACT),
+    _key("r", "resume", "resume", "resume", "Reconcile again", ACT),
     _key("d", "tab('overview')", "overview", "overview", "State, cause and settings of the object", SHOW),
-    _key("E", "tab('events')", "events", "events", "Events of the object and what it owns", SHOW, shown=True),
-    _key("l", "tab('logs')", "logs", "logs", "What controllers and workloads say", SHOW, shown=True),
-    _key("t", "tab('trace')", "trace", "trace", "From the source to what depends on it", SHOW, shown=True),
+    _key("E", "tab('events')", "events", "events", "Events of the object and what it owns", SHOW),
+    _key("l", "tab('logs')", "logs", "logs", "What controllers and workloads say", SHOW),
+    _key("t", "tab('trace')", "trace", "trace", "From the source to what depends on it", SHOW),
     _key("y", "tab('yaml')", "yaml", "yaml", "The object as YAML", SHOW),
     _key("tab", "switch_pane", "switch-pane", "other pane", "Move between the tree and the pane", SHOW),
     _key("z", "zoom", "zoom", "zoom", "Give the active side the whole screen, and back", SHOW),
@@ -82,8 +79,9 @@ FLEET: tuple[Binding, ...] = (
     _key("minus", "last", "last-object", "last", "Swap with the object before", FIND),
     _key("c", "copy_name", "copy-name", "copy", "Copy the name to the clipboard", FIND),
     _key("ctrl+backslash", "clear_marks", "clear-marks", "clear", "Remove all marks", MARK),
-    _key("colon", "palette", "commands", "commands", "All commands, views, clusters and kinds", PROGRAM, shown=True),
-    _key("question_mark", "help", "help", "keys", "This help", PROGRAM, shown=True),
+    _key("colon", "palette", "commands", "commands", "All commands, views, clusters and kinds", PROGRAM),
+    _key("question_mark", "help", "help", "keys", "This help", PROGRAM),
+    _key("O", "outage", "outage", "outage", "Demo: cut a cluster off, and give it back", PROGRAM),
     _key("escape", "back", "back", "back", "Leave the pane, drop marks, drop the filter", PROGRAM),
     _key("q", "leave", "leave", "back", "Go back; at the root, leave fluxtui", PROGRAM),
 )
@@ -91,16 +89,16 @@ FLEET: tuple[Binding, ...] = (
 PANE: tuple[Binding, ...] = (
     _key("right", "next_tab(1)", "next-tab", "next tab", "Next tab", TEXT),
     _key("left,h", "next_tab(-1)", "previous-tab", "previous tab", "Previous tab", TEXT),
+    _key("f", "wish('follow')", "follow", "follow", "Follow the end of the logs, or pause", TEXT),
+    _key("x", "wish('reveal')", "reveal", "reveal", "Show or mask the data of a Secret", TEXT),
+    _key("m", "wish('managed_fields')", "managed-fields", "managed fields", "Show or fold managedFields", TEXT),
+    _key("C", "wish('copy')", "copy-text", "copy all", "Copy the text of the tab", TEXT),
 )
 
 DOCUMENT: tuple[Binding, ...] = (
     _key("n", "next_hit(1)", "next-hit", "next hit", "Next line that holds the search text", TEXT),
     _key("N", "next_hit(-1)", "previous-hit", "previous hit", "Previous line that holds it", TEXT),
     _key("w", "wrap", "wrap", "wrap", "Wrap long lines, or cut them", TEXT),
-    _key("f", "follow", "follow", "follow", "Follow the end of the logs, or pause", TEXT),
-    _key("x", "reveal", "reveal", "reveal", "Show or mask the data of a Secret", TEXT),
-    _key("m", "managed_fields", "managed-fields", "managed fields", "Show or fold managedFields", TEXT),
-    _key("C", "copy_all", "copy-text", "copy all", "Copy the text of the tab", TEXT),
 )
 
 DIALOG: tuple[Binding, ...] = (
@@ -115,6 +113,8 @@ PICK: tuple[Binding, ...] = (
     _key("down,ctrl+n", "pick(1)", "pick-next", "next", "Next entry", PROGRAM),
     _key("up,ctrl+p", "pick(-1)", "pick-previous", "previous", "Previous entry", PROGRAM),
 )
+
+PLAN: tuple[Binding, ...] = (_key("q", "cancel", "close-plan", "close", "Close; what runs, runs on", PROGRAM),)
 
 CRASH: tuple[Binding, ...] = (
     _key("c", "copy", "copy-report", "copy", "Copy the report", PROGRAM),
@@ -136,19 +136,44 @@ SCOPES: Mapping[str, tuple[Binding, ...]] = {
     "dialog": DIALOG,
     "close": CLOSE,
     "pick": PICK,
+    "plan": PLAN,
     "crash": CRASH,
     "search": SEARCH,
 }
+
+FOOTERS: Mapping[str, tuple[str, ...]] = {
+    "tree": (
+        "reconcile",
+        "reconcile-with-source",
+        "suspend",
+        "resume",
+        "events",
+        "logs",
+        "trace",
+        "mark",
+        "commands",
+        "help",
+    ),
+    "document": ("back", "next-tab", "filter", "wrap", "follow", "copy-text", "zoom", "commands", "help"),
+}
+"""The bindings that the footer names where the focus is, the most wanted first."""
 
 CHAINS: tuple[tuple[str, ...], ...] = (
     ("tree", "list", "fleet", "app"),
     ("document", "list", "pane", "fleet", "app"),
     ("close", "dialog", "list", "app"),
     ("pick", "dialog", "app"),
+    ("plan", "dialog", "list", "app"),
     ("document", "list", "crash"),
     ("search",),
 )
 """Which scopes are active together, innermost first."""
+
+
+def named(identities: Sequence[str]) -> list[Binding]:
+    """The bindings of these ids, in that order."""
+    table = {binding.id: binding for binding in all_bindings()}
+    return [table[identity] for identity in identities]
 
 
 def all_bindings() -> Iterator[Binding]:

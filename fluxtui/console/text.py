@@ -1,42 +1,14 @@
-"""Words on the screen: what a cluster sent made harmless, cut to width, ages and times in few cells.
+"""Words in cells: text cut to a width, spans of two units, the time of day.
 
-Nothing from a cluster is trusted. Text becomes plain characters here and Rich segments later; it is never parsed as
-markup, so brackets stay brackets, and no escape sequence reaches the terminal.
+What comes from a cluster is made harmless in `fluxtui.fleet.text`; here and in the painters it becomes Rich segments
+and is never parsed as markup, so brackets stay brackets.
 """
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from rich.cells import cell_len
-
-_TERMINAL_SEQUENCE = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|[ -/]*[0-~])?"
-    r"|\x9b[0-?]*[ -/]*[@-~]"
-    r"|[\x90\x98\x9d-\x9f][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
-)
-"""CSI, OSC, DCS and the shorter sequences of ECMA-48, complete or cut off, in their 7-bit and 8-bit forms."""
-
-_INVISIBLE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
-"""Control characters and what changes the direction or presence of text without being seen."""
-
-_SPACES = re.compile(r"\s+")
-
-
-def clean(text: str) -> str:
-    """Text of several lines without terminal sequences, control and invisible characters; tabs become four spaces."""
-    if text.isascii() and text.isprintable():
-        return text
-    text = _TERMINAL_SEQUENCE.sub("", text.replace("\r\n", "\n"))
-    return _INVISIBLE.sub("", text).replace("\t", "    ")
-
-
-def one_line(text: str) -> str:
-    """Text as `clean`, folded to a single line."""
-    return _SPACES.sub(" ", clean(text)).strip()
 
 
 def cut(text: str, width: int, ellipsis: str = "…") -> str:
@@ -56,19 +28,6 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
         if used > room:
             return text[:index].rstrip() + ellipsis
     return text
-
-
-def span(seconds: float) -> str:
-    """A duration in at most four cells: `12s`, `4m`, `3h`, `9d`, `400d`, `12y`."""
-    seconds = max(0, int(seconds))
-    if seconds < 60:
-        return f"{seconds}s"
-    if seconds < 3600:
-        return f"{seconds // 60}m"
-    if seconds < 86400:
-        return f"{seconds // 3600}h"
-    days = seconds // 86400
-    return f"{days}d" if days < 1000 else f"{days // 365}y"
 
 
 def long_span(seconds: float) -> str:

@@ -62,7 +62,7 @@ DARK = _theme(
         "match": "#4a3f1d",
         "ink": "#d3dae4",
         "strong": "#ffffff",
-        "muted": "#74808f",
+        "muted": "#7c8897",
         "faint": "#353e49",
         "link": "#82aaff",
         "progress": "#5cc5ef",
@@ -82,15 +82,15 @@ DIM = _theme(
         "cursor": "#2a3442",
         "mark": "#1d242d",
         "match": "#4d4415",
-        "ink": "#dcdfe3",
+        "ink": "#c9cdd2",
         "strong": "#ffffff",
         "muted": "#828a94",
         "faint": "#3a4149",
-        "link": "#8fb8e8",
-        "progress": "#f0e442",
-        "success": "#56b4e9",
-        "warning": "#cc9fd0",
-        "error": "#ff8c1a",
+        "link": "#a7b6d9",
+        "progress": "#e3e9ec",
+        "success": "#5da9e9",
+        "warning": "#f3e775",
+        "error": "#e08b3a",
         "accent": "#a7adb5",
     },
 )
@@ -101,18 +101,18 @@ LIGHT = _theme(
     colours={
         "background": "#fbfbf9",
         "bar": "#f0f1ee",
-        "cursor": "#dbe6f6",
+        "cursor": "#dfe8f6",
         "mark": "#e9effa",
         "match": "#fbeab0",
         "ink": "#2b323b",
         "strong": "#0b0f14",
-        "muted": "#6b7480",
+        "muted": "#646d79",
         "faint": "#c6cbd1",
         "link": "#2a5fc4",
-        "progress": "#0b7ba8",
-        "success": "#2c7d3a",
-        "warning": "#9a6700",
-        "error": "#c1272d",
+        "progress": "#05668c",
+        "success": "#22692f",
+        "warning": "#7d5300",
+        "error": "#b3242a",
         "accent": "#6f4fb0",
     },
 )
@@ -128,13 +128,13 @@ PAPER = _theme(
         "match": "#f7ecaa",
         "ink": "#24292f",
         "strong": "#000000",
-        "muted": "#68717c",
+        "muted": "#626b75",
         "faint": "#c5cad0",
-        "link": "#1f5aa6",
-        "progress": "#5b5f00",
-        "success": "#0067a5",
-        "warning": "#8a4a8f",
-        "error": "#b34700",
+        "link": "#2d5a86",
+        "progress": "#576480",
+        "success": "#0a3fb0",
+        "warning": "#5a0f69",
+        "error": "#9c3500",
         "accent": "#57606a",
     },
 )
@@ -171,9 +171,14 @@ class Palette:
     """The active tab's label."""
 
     def token(self, name: str) -> Style:
-        """The style of a colour token such as `error`; an unknown token reads as plain ink."""
-        style = getattr(self, name, self.ink)
-        return style if isinstance(style, Style) else self.ink
+        """The style of a state's colour token (`fluxtui.fleet.states`)."""
+        return {
+            "error": self.error,
+            "warning": self.warning,
+            "primary": self.progress,
+            "success": self.success,
+            "muted-accent": self.accent,
+        }.get(name, self.muted)
 
 
 def palette(variables: Mapping[str, str], *, colour: bool = True) -> Palette:

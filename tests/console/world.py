@@ -148,10 +148,7 @@ def progressing(message: str, since: str) -> Object:
     }
 
 
-HEALTH = (
-    "health check failed after 30.008440786s: timeout waiting for: [Deployment/web/api status: 'InProgress']: "
-    "1/3 replicas ready"
-)
+HEALTH = "health check failed after 30.008440786s: timeout waiting for: [Deployment/web/api status: 'InProgress']"
 
 
 def prod_eu() -> list[Object]:

@@ -16,16 +16,16 @@ from textual.widgets import Static
 
 import fluxtui
 from fluxtui.console import keys, stylesheets
-from fluxtui.console.text import clean
 from fluxtui.console.themes import THEMES, Palette, palette
 from fluxtui.console.widgets.document import Document, Paragraph
+from fluxtui.fleet.text import lines as clean_lines
 
 
 def report(error: BaseException) -> str:
     """Versions and the traceback, without the values of variables: they may hold secrets."""
     lines = traceback.format_exception(error)
     versions = f"fluxtui {fluxtui.__version__}, Textual {textual.__version__}, Python {sys.version.split()[0]}"
-    return clean(f"{versions}, {platform.system()}\n\n{''.join(lines)}")
+    return clean_lines(f"{versions}, {platform.system()}\n\n{''.join(lines)}")
 
 
 class CrashApp(App[None], inherit_bindings=False):

@@ -26,11 +26,13 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     CSS_PATH = stylesheets.path("help")
     BINDINGS: ClassVar[list[BindingType]] = [*keys.DIALOG, *keys.CLOSE]
 
-    def __init__(self, palette: Palette, keymap: Mapping[str, str], tour: str = "") -> None:
+    def __init__(self, palette: Palette, keymap: Mapping[str, str], tour: str = "", hidden: Sequence[str] = ()) -> None:
+        """`hidden` are ids of bindings that do nothing here."""
         super().__init__()
         self._palette = palette
         self._keymap = keymap
         self._tour = tour
+        self._hidden = hidden
 
     def compose(self) -> ComposeResult:
         with Vertical(id="help"):
@@ -45,20 +47,23 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     def _fill(self) -> None:
         document = self.query_one(Document)
         width = document.size.width or self.app.size.width - 8
-        document.set_text(contents(self._palette, self._keymap, self._tour, width))
+        document.set_text(contents(self._palette, self._keymap, self._tour, width, self._hidden))
 
     def action_cancel(self) -> None:
         self.dismiss()
 
 
-def contents(palette: Palette, keymap: Mapping[str, str], tour: str, width: int) -> list[Paragraph]:
+def contents(
+    palette: Palette, keymap: Mapping[str, str], tour: str, width: int, hidden: Sequence[str] = ()
+) -> list[Paragraph]:
     """The help text for a width: the tour, then the groups of keys in as many columns as fit."""
     lines: list[Text] = []
     if tour:
         lines += [Text("Tour", palette.heading), Text()]
         lines += [Text(line, palette.ink) for line in tour.strip().splitlines()]
         lines.append(Text())
-    groups = [_group(title, rows, palette) for title, rows in keys.by_group(keymap)]
+    shown = [(title, [row for row in rows if row[1].id not in hidden]) for title, rows in keys.by_group(keymap)]
+    groups = [_group(title, rows, palette) for title, rows in shown]
     lines += _columns(groups, max(1, min(3, width // COLUMN)))
     lines += [Text(), _remapping(palette)]
     return [Paragraph(line, indent=2) for line in lines]

@@ -36,7 +36,7 @@ class CommandList(VirtualList[Command], can_focus=False):
     def key(self, line: Command) -> str:
         return line.name
 
-    def stamp(self, line: Command) -> str:
+    def stamp(self, line: Command) -> object:
         return ""
 
     def paint(self, line: Command, width: int) -> Strip:

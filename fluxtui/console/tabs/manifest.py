@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from rich.text import Text
 
-from fluxtui.console.text import clean
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.document import Paragraph
+from fluxtui.fleet.text import lines as clean_lines
 
 MAX_LINES = 20_000
 """Longer objects are cut, with a line that says so."""
@@ -108,7 +108,7 @@ _LINE = re.compile(r"^(?P<indent>\s*(?:- )*)(?P<key>[^\s:#'\"][^:]*?|'[^']*'|\"[
 
 def paragraphs(text: str, palette: Palette) -> list[Paragraph]:
     """YAML text as coloured lines; keys quiet, values in ink."""
-    lines = clean(text).splitlines()
+    lines = clean_lines(text).splitlines()
     shown = [_paragraph(line, palette) for line in lines[:MAX_LINES]]
     if len(lines) > MAX_LINES:
         shown.append(Paragraph(Text(f"… {len(lines) - MAX_LINES} more lines are not shown", palette.warning)))

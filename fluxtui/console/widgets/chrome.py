@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 from rich.text import Text
 from textual import events
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from fluxtui.console.themes import Palette
+
+ROOMY = 100
+"""From this screen width on, names that are not active are shown beside the active one."""
 
 
 class Bit(NamedTuple):
@@ -45,7 +49,8 @@ class Bar(Widget, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        return Strip(compose_line(self._left, self._right, width, self.GAP).render(self.app.console, end=""))
+        line = compose_line(self._left, self._right, width, self.GAP)
+        return Strip(line.render(self.app.console, end="")).adjust_cell_length(width).apply_style(self.rich_style)
 
 
 def compose_line(left: Sequence[Bit], right: Sequence[Bit], width: int, gap: int = 2) -> Text:
@@ -106,7 +111,7 @@ class Tabs(Widget, inherit_bindings=False):
         """Make a name the active one."""
         if name != self.active:
             self.active = name
-            self.refresh()
+            self.refresh(layout=not self._bar)
 
     def set_names(self, names: Sequence[tuple[str, str]]) -> None:
         """Offer other names; the active one stays when it is among them, else the first becomes it."""
@@ -116,6 +121,11 @@ class Tabs(Widget, inherit_bindings=False):
         if self.active not in dict(names):
             self.active = names[0][0]
         self.refresh(layout=True)
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """All names where the screen has room for them, else the active one."""
+        cells = self._cells() if viewport.width >= ROOMY else [cell for cell in self._cells() if cell[0] == self.active]
+        return sum(text.cell_len for _, text in cells)
 
     def _cells(self) -> list[tuple[str, Text]]:
         chosen, other = (self.palette.tab, self.palette.muted) if self._bar else (self.palette.link, self.palette.muted)
@@ -131,7 +141,7 @@ class Tabs(Widget, inherit_bindings=False):
         if not self._bar:
             line.pad_left(max(0, width - line.cell_len))
         line.truncate(width, overflow="ellipsis")
-        return Strip(line.render(self.app.console, end=""))
+        return Strip(line.render(self.app.console, end="")).adjust_cell_length(width).apply_style(self.rich_style)
 
     def on_click(self, event: events.Click) -> None:
         cells = self._cells()

@@ -6,15 +6,18 @@ import re
 from collections.abc import Hashable, Sequence
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.strip import Strip
 
 from fluxtui.console import keys
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.lines import VirtualList
+
+NO_BREAK = "\u00a0"
+"""Drawn as a space, never broken at."""
 
 
 class Paragraph(NamedTuple):
@@ -58,13 +61,13 @@ class Document(VirtualList[Piece]):
         self._has_targets = any(paragraph.target is not None for paragraph in paragraphs)
         self._lay_out()
         if self.follows:
-            self._scroll_row(max(0, len(self.lines) - self.size.height))
+            self._scroll_row(max(0, len(self.lines) - self.rows))
         elif top:
             self._scroll_row(0)
 
     def _lay_out(self) -> None:
         self._version += 1
-        width = max(8, self.size.width - 2)
+        width = max(8, self.columns - 2)
         pieces: list[Piece] = []
         for number, paragraph in enumerate(self.paragraphs):
             texts = self._fold(paragraph, width) if self.wraps else [paragraph.text]
@@ -76,17 +79,16 @@ class Document(VirtualList[Piece]):
         if text.cell_len <= width:
             return [text]
         indent = min(paragraph.indent, width // 2)
-        first, *_ = text.wrap(self.app.console, width)
-        rest = text[len(first.plain) :]
-        # Text.wrap drops the space it breaks at.
-        while rest.plain.startswith(" "):
-            rest = rest[1:]
-        return [first, *(Text(" " * indent) + part for part in rest.wrap(self.app.console, width - indent))]
+        breaks = _breaks(text.plain, width, width - indent)
+        first, *rest = text.divide(breaks)
+        for part in (first, *rest):
+            part.rstrip()
+        return [first, *(Text(" " * indent).append_text(part) for part in rest)]
 
     def key(self, line: Piece) -> Hashable:
         return (line.paragraph, line.part)
 
-    def stamp(self, line: Piece) -> Hashable:
+    def stamp(self, line: Piece) -> object:
         return (self._version, self.search)
 
     def selectable(self, line: Piece) -> bool:
@@ -94,6 +96,7 @@ class Document(VirtualList[Piece]):
 
     def paint(self, line: Piece, width: int) -> Strip:
         text = line.text.copy()
+        text.plain = text.plain.replace(NO_BREAK, " ")
         text.truncate(width - 1, overflow="ellipsis")
         if self.search:
             for hit in re.finditer(re.escape(self.search), text.plain, re.IGNORECASE):
@@ -104,7 +107,7 @@ class Document(VirtualList[Piece]):
         self._strips.clear()
         self._lay_out()
         if self.follows:
-            self._scroll_row(max(0, len(self.lines) - self.size.height))
+            self._scroll_row(max(0, len(self.lines) - self.rows))
 
     # Moving
 
@@ -118,7 +121,7 @@ class Document(VirtualList[Piece]):
         if self._has_targets:
             super().action_page(direction)
         else:
-            self._scroll_by(direction * max(1, self.size.height - 1))
+            self._scroll_by(direction * max(1, self.rows - 1))
 
     def action_edge(self, direction: int) -> None:
         if self._has_targets:
@@ -127,7 +130,7 @@ class Document(VirtualList[Piece]):
             self._scroll_by(direction * len(self.lines))
 
     def _scroll_by(self, rows: int) -> None:
-        row = max(0, min(self.scroll_offset.y + rows, len(self.lines) - self.size.height))
+        row = max(0, min(self.scroll_offset.y + rows, len(self.lines) - self.rows))
         if rows < 0:
             self.follows = False
         self._scroll_row(row)
@@ -141,7 +144,7 @@ class Document(VirtualList[Piece]):
     def find(self, text: str) -> int:
         """Highlight all places of `text`, whatever its case, and show the first from here on; the number of lines."""
         self.search = text
-        self.refresh(Size(self.size.width, self.size.height).region)
+        self.repaint()
         if text:
             self.action_next_hit(0)
         return sum(text.lower() in line.text.plain.lower() for line in self.lines) if text else 0
@@ -158,3 +161,24 @@ class Document(VirtualList[Piece]):
                 self.follows = False
                 self._scroll_row(index)
                 return
+
+
+def _breaks(plain: str, width: int, later: int) -> list[int]:
+    """Where to break a text into lines of `width` cells, all but the first of `later`: behind spaces, else in a word.
+
+    No-break spaces hold together what belongs together.
+    """
+    found: list[int] = []
+    start = used = 0
+    space = 0
+    for index, character in enumerate(plain):
+        size = cell_len(character)
+        if used + size > (later if found else width):
+            cut = space if space > start else index
+            found.append(cut)
+            used = cell_len(plain[cut:index])
+            start = cut
+        used += size
+        if character == " ":
+            space = index + 1
+    return found

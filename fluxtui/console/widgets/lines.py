@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import var
@@ -28,10 +27,14 @@ from fluxtui.console.themes import Palette
 
 L = TypeVar("L")
 
+MOST_STRIPS = 1024
+"""Painted lines that are kept."""
+
 
 class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False):
     """A list of one-cell-high lines with a cursor that stays on its line's key when lines move."""
 
+    DEFAULT_CSS = "VirtualList { overflow-x: hidden; overflow-y: auto; }"
     BINDINGS: ClassVar[list[BindingType]] = [*keys.LIST]
     ANCHORED: ClassVar[bool] = True
     """Whether the cursor's line keeps its place on the screen when lines above it come and go."""
@@ -62,15 +65,15 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         super().__init__(id=id)
         self.palette = palette
         self.lines: Sequence[L] = ()
-        self._strips: LRUCache[Hashable, Strip] = LRUCache(1024)
+        self._strips: dict[Hashable, tuple[object, Strip]] = {}
 
     @abstractmethod
     def key(self, line: L) -> Hashable:
         """What identifies a line over changes of the list."""
 
     @abstractmethod
-    def stamp(self, line: L) -> Hashable:
-        """Whatever the line's looks depend on besides its key; a changed stamp means the line is painted anew."""
+    def stamp(self, line: L) -> object:
+        """Whatever the line's looks depend on besides its key; when it is not equal, the line is painted anew."""
 
     @abstractmethod
     def paint(self, line: L, width: int) -> Strip:
@@ -92,6 +95,16 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
     # What is shown
 
     @property
+    def columns(self) -> int:
+        """Cells of a line, without the scroll bar."""
+        return self.scrollable_content_region.width
+
+    @property
+    def rows(self) -> int:
+        """Lines in sight."""
+        return self.scrollable_content_region.height
+
+    @property
     def current(self) -> L | None:
         """The line under the cursor."""
         return self.lines[self.cursor] if 0 <= self.cursor < len(self.lines) else None
@@ -106,11 +119,11 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
             place = found
         else:
             place = self._nearest(min(self.cursor, max(0, len(lines) - 1)))
-        self.virtual_size = Size(self.size.width, len(lines))
+        self.virtual_size = Size(self.columns, len(lines))
         self.set_reactive(VirtualList.cursor, place)
-        if self.ANCHORED and self.is_attached and 0 <= row < max(1, self.size.height):
+        if self.ANCHORED and self.is_attached and 0 <= row < max(1, self.rows):
             self._scroll_row(place - row)
-        self.refresh(self.size.region)
+        self.refresh()
         after = self.current
         if (None if after is None else self.key(after)) != wanted:
             self.post_message(self.Highlighted(self))  # type: ignore[arg-type]
@@ -123,14 +136,14 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
             return near
         return next((index for index, line in enumerate(lines) if key(line) == wanted), None)
 
-    def touch(self, wanted: Iterable[Hashable]) -> None:
-        """Repaint the visible lines of the given keys; lines out of sight cost nothing."""
-        changed = wanted if isinstance(wanted, (set, frozenset)) else set(wanted)
-        top, width = self.scroll_offset.y, self.size.width
-        visible = self.lines[top : top + self.size.height]
-        regions = [Region(0, y, width, 1) for y, line in enumerate(visible) if self.key(line) in changed]
+    def check(self) -> int:
+        """Repaint the visible lines whose stamp is another one than when they were painted; how many those are."""
+        top, width = self.scroll_offset.y, self.columns
+        visible = range(top, min(top + self.rows, len(self.lines)))
+        regions = [Region(0, index - top, width, 1) for index in visible if self._painted(index) is None]
         if regions:
             self.refresh(*regions)
+        return len(regions)
 
     def repaint(self) -> None:
         """Forget all painted lines: another theme, width or clock."""
@@ -145,27 +158,38 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
     # Painting
 
     def render_line(self, y: int) -> Strip:
-        index, width = y + self.scroll_offset.y, self.size.width
+        index, width = y + self.scroll_offset.y, self.columns
         if not 0 <= index < len(self.lines):
-            return Strip.blank(width)
+            return Strip.blank(width, self.rich_style)
+        return self._painted(index) or self._paint(index)
+
+    def _signature(self, index: int) -> tuple[object, ...]:
         line = self.lines[index]
-        backdrop = self.backdrop(line)
         selected = index == self.cursor and self.selectable(line)
-        focused = selected and self.is_active
-        cached = (self.key(line), self.stamp(line), width, selected, focused, backdrop is not None)
-        strip = self._strips.get(cached)
-        if strip is None:
-            strip = self.paint(line, width).adjust_cell_length(width)
-            if selected:
-                strip = strip.apply_style(self.palette.cursor if focused else self.palette.idle_cursor)
-            elif backdrop is not None:
-                strip = strip.apply_style(backdrop)
-            self._strips[cached] = strip
+        return (self.stamp(line), self.columns, selected, selected and self.is_active, self.backdrop(line) is None)
+
+    def _painted(self, index: int) -> Strip | None:
+        """The line's strip, if it is painted and still right."""
+        known = self._strips.get(self.key(self.lines[index]))
+        return known[1] if known and known[0] == self._signature(index) else None
+
+    def _paint(self, index: int) -> Strip:
+        line, signature = self.lines[index], self._signature(index)
+        _, _, selected, active, _ = signature
+        strip = self.paint(line, self.columns).adjust_cell_length(self.columns)
+        if selected:
+            strip = strip.apply_style(self.palette.cursor if active else self.palette.idle_cursor)
+        elif (backdrop := self.backdrop(line)) is not None:
+            strip = strip.apply_style(backdrop)
+        strip = strip.apply_style(self.rich_style)
+        if len(self._strips) >= MOST_STRIPS:
+            self._strips.clear()
+        self._strips[self.key(line)] = (signature, strip)
         return strip
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
-        self.virtual_size = Size(self.size.width, len(self.lines))
+        self.virtual_size = Size(self.columns, len(self.lines))
         self._keep_in_sight()
 
     def on_focus(self) -> None:
@@ -197,7 +221,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         self._move_to(self.cursor + step, 1 if step > 0 else -1)
 
     def action_page(self, direction: int) -> None:
-        self._move_to(self.cursor + direction * max(1, self.size.height - 1), direction)
+        self._move_to(self.cursor + direction * max(1, self.rows - 1), direction)
 
     def action_edge(self, direction: int) -> None:
         self._move_to(0 if direction < 0 else len(self.lines) - 1, -direction)
@@ -223,7 +247,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         return next((place for place in candidates if self.selectable(self.lines[place])), index)
 
     def _keep_in_sight(self) -> None:
-        top, height = self.scroll_offset.y, self.size.height
+        top, height = self.scroll_offset.y, self.rows
         if height <= 0:
             return
         if self.cursor < top:

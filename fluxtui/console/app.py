@@ -1,0 +1,90 @@
+"""The app: themes, keymap, the fleet's life, and what happens when the console itself fails."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+from textual.app import App, SuspendNotSupported
+from textual.binding import BindingType
+
+from fluxtui.console import keys, stylesheets
+from fluxtui.console.screens.crash import report
+from fluxtui.console.screens.fleet import FleetScreen
+from fluxtui.console.start import Start
+from fluxtui.console.themes import NAMES, THEMES, Palette, palette
+from fluxtui.fleet.fleet import Fleet
+from fluxtui.kube.errors import AuthError
+
+GENERATIONS = (50_000, 20, 50)
+"""Thresholds of the garbage collector: rows come in bursts and hold no circles."""
+
+
+class ConsoleApp(App[None], inherit_bindings=False):
+    """The fleet console. Without a `fleet` of its own it makes one of the contexts it is started with."""
+
+    TITLE = "fluxtui"
+    CSS_PATH = stylesheets.path("base")
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.APP]
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(self, start: Start, fleet: Fleet | None = None) -> None:
+        self.has_colour = not os.environ.get("NO_COLOR")
+        # Only with the terminal's own colours does Textual leave out all of them.
+        super().__init__(ansi_color=None if self.has_colour else True)
+        self.start = start
+        self.fleet = fleet or Fleet(start.contexts, start.settings, reloads=start.reloads)
+        self.crash_report = ""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = start.settings.console.theme
+        self.set_keymap(start.settings.console.keymap)
+
+    @property
+    def palette(self) -> Palette:
+        """The styles of the theme now in use."""
+        return palette(self.theme_variables, colour=self.has_colour)
+
+    def on_mount(self) -> None:
+        screen = FleetScreen(self.fleet, self.start, self.palette)
+        self.push_screen(screen)
+        self.theme_changed_signal.subscribe(self, lambda _: screen.use_palette(self.palette))
+        self.call_after_refresh(self._live)
+
+    def _live(self) -> None:
+        """After the first frame: bring the fleet to life."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GENERATIONS)
+        gc.enable()
+        self.run_worker(self._run_fleet(), name="fleet", group="fleet")
+        for notice in self.start.notices:
+            self.notify(notice, severity="warning", markup=False)
+
+    async def _run_fleet(self) -> None:
+        from fluxtui.kube.plugins import shared_plugins
+
+        shared_plugins().terminal = self._terminal
+        await self.fleet.run()
+
+    @contextlib.asynccontextmanager
+    async def _terminal(self) -> AsyncIterator[None]:
+        """The terminal for a credential plugin that must talk to the user; nothing is painted meanwhile."""
+        try:
+            with self.batch_update(), self.suspend():
+                yield
+        except SuspendNotSupported as error:
+            raise AuthError("a credential plugin wants the terminal, and this one can't be lent") from error
+
+    def action_next_theme(self) -> None:
+        """Walk through the themes."""
+        self.theme = NAMES[(NAMES.index(self.theme) + 1) % len(NAMES)]
+
+    def _fatal_error(self) -> None:
+        """A bug: keep a report and go down. Textual's own report would print the values of variables, Secrets too."""
+        if self._exception is not None:
+            self.crash_report = report(self._exception)
+        self._close_messages_no_wait()

@@ -1,0 +1,282 @@
+"""What each type of line shows, as cells: one function per type, pure from line and mirror to `Cells`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from rich.style import Style
+
+from fluxtui.console.cells import KIND_WIDTH, Cells
+from fluxtui.console.glyphs import Glyphs
+from fluxtui.console.themes import Palette
+from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
+from fluxtui.fleet.lines import Line, LineType
+from fluxtui.fleet.mirror import Counts, Mirror
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.rows import Row
+from fluxtui.fleet.states import State
+from fluxtui.fleet.text import one_line, span
+from fluxtui.fleet.tree import Tree
+
+SHOWN_ORDER = (
+    State.READY,
+    State.PROGRESSING,
+    State.STALLED,
+    State.FAILED,
+    State.OVERDUE,
+    State.DELETING,
+    State.SUSPENDED,
+    State.UNREACHABLE,
+    State.UNKNOWN,
+)
+"""The order in which counts stand: the good first, then what wants attention, then what is out of our hands."""
+
+_LOUD = frozenset({State.STALLED, State.FAILED, State.OVERDUE})
+
+
+@dataclass
+class Brush:
+    """What every line is drawn with: the facts, the clock, the styles and the characters."""
+
+    mirror: Mirror
+    tree: Tree
+    palette: Palette
+    glyphs: Glyphs
+    ascii_only: bool = False
+    with_cluster: bool = False
+    """Whether objects name their cluster: in views whose lines stand for several clusters."""
+
+    def glyph(self, state: State) -> str:
+        return state.ascii if self.ascii_only else state.glyph
+
+    def age(self, since: float) -> str:
+        """The time since a moment, or nothing for none."""
+        return span(self.mirror.clock() - since) if since else ""
+
+    def state(self, state: State) -> Style:
+        return self.palette.token(state.token)
+
+
+def stamp(line: Line, brush: Brush) -> tuple[object, ...]:
+    """Everything the line's looks depend on beside its key; cheap, and equal as long as nothing visible changed."""
+    if line.type == LineType.OBJECT:
+        row = brush.mirror.rows.get(line.ref) if line.ref else None
+        return (line.opens, line.opened, line.depth, row, brush.age(row.changed) if row else "")
+    if line.type == LineType.CHILD:
+        return (line.opened, line.depth, line.child, brush.age(line.child.changed) if line.child else "")
+    if line.type == LineType.CLUSTER:
+        info = brush.mirror.clusters.get(line.cluster)
+        since = brush.age(info.lost_since) if info else ""
+        return (line.opened, info, since, brush.tree.counts(line), len(line.members))
+    if line.type == LineType.NOTICE:
+        return (line.depth, line.text)
+    return (line.opened, line.text, brush.tree.counts(line))
+
+
+def cells(line: Line, brush: Brush) -> Cells:
+    """The cells of any line."""
+    if line.type == LineType.OBJECT and line.ref:
+        row = brush.mirror.rows.get(line.ref)
+        return _object(line, row, brush) if row else _gone(line, brush)
+    if line.type == LineType.CHILD and line.child:
+        return _child(line, brush)
+    if line.type == LineType.CLUSTER:
+        return _cluster(line, brush)
+    if line.type == LineType.NOTICE:
+        return _notice(line, brush)
+    return _heading(line, brush)
+
+
+def _arrow(line: Line, brush: Brush) -> str:
+    if not line.opens:
+        return " "
+    return brush.glyphs.opened if line.opened else brush.glyphs.closed
+
+
+def _object(line: Line, row: Row, brush: Brush) -> Cells:
+    palette = brush.palette
+    lost = row.state == State.UNREACHABLE
+    style = brush.state(row.state)
+    kind = row.ref.word
+    name = row.ref.name if len(kind) < KIND_WIDTH else f" {row.ref.name}"
+    if brush.with_cluster:
+        name = f"{name}  {brush.glyphs.separator} {row.ref.cluster}"
+    quiet = row.state in (State.READY, State.PROGRESSING, State.UNKNOWN)
+    return Cells(
+        depth=line.depth,
+        arrow=_arrow(line, brush),
+        glyph=brush.glyph(row.state),
+        glyph_style=style,
+        kind=kind,
+        name=name,
+        name_style=palette.muted if lost else palette.ink,
+        message=row.message or ("" if row.state in (State.READY, State.UNKNOWN) else row.reason),
+        message_style=palette.muted if quiet or lost else style,
+        right=((row.short, palette.muted if lost else palette.link),) if row.revision else (),
+        tail=brush.age(row.changed),
+        tail_style=palette.muted,
+    )
+
+
+def _child(line: Line, brush: Brush) -> Cells:
+    child = line.child
+    assert child is not None
+    palette = brush.palette
+    style = brush.state(child.state)
+    bad = child.state in (State.FAILED, State.STALLED, State.DELETING)
+    ref = child.ref
+    unknown = child.state == State.UNKNOWN
+    return Cells(
+        depth=line.depth,
+        arrow=_arrow(line, brush),
+        glyph=brush.glyph(child.state),
+        glyph_style=style,
+        name=f"{ref.kind} {ref.name if ref.kind == 'Pod' else ref.path}",
+        name_style=palette.muted if unknown else palette.ink,
+        message=child.message,
+        message_style=style if bad else palette.muted,
+        tail=brush.age(child.changed),
+        tail_style=palette.muted,
+    )
+
+
+def _gone(line: Line, brush: Brush) -> Cells:
+    palette = brush.palette
+    name = line.ref.name if line.ref else ""
+    return Cells(line.depth, name=name, name_style=palette.muted, message="gone", message_style=palette.muted)
+
+
+def _notice(line: Line, brush: Brush) -> Cells:
+    text = one_line(line.text)
+    if brush.ascii_only:
+        text = text.replace("…", brush.glyphs.ellipsis)
+    return Cells(depth=line.depth, name=text, name_style=brush.palette.muted)
+
+
+def _heading(line: Line, brush: Brush) -> Cells:
+    """A group, a source or a failure: its words and its counts."""
+    palette = brush.palette
+    counts = brush.tree.counts(line)
+    if line.type == LineType.GROUP:
+        name = line.text or (line.category.value if line.category else "")
+        return Cells(
+            depth=line.depth,
+            arrow=_arrow(line, brush),
+            name=name,
+            name_style=palette.heading,
+            right=count_cells(counts, brush),
+        )
+    clusters = len({ref.cluster for ref in line.members})
+    where = f"{clusters} clusters" if clusters != 1 else next((ref.cluster for ref in line.members), "")
+    worst = min((State(index) for index, count in enumerate(counts) if count), default=State.UNKNOWN)
+    return Cells(
+        depth=line.depth,
+        arrow=_arrow(line, brush),
+        glyph=brush.glyph(worst),
+        glyph_style=brush.state(worst),
+        name=one_line(line.text),
+        name_style=palette.strong if line.type == LineType.SOURCE else brush.state(worst),
+        message=where,
+        message_style=palette.muted,
+        right=count_cells(counts, brush),
+    )
+
+
+def count_cells(counts: Counts, brush: Brush, *, muted: bool = False) -> tuple[tuple[str, Style], ...]:
+    """`✓ 118  ↻ 3  ✗ 2`: states that occur, each in its colour."""
+    parts: list[tuple[str, Style]] = []
+    for state in SHOWN_ORDER:
+        if counts[state]:
+            style = brush.palette.muted if muted else brush.state(state)
+            parts.append((f"{'  ' if parts else ''}{brush.glyph(state)} {counts[state]}", style))
+    return tuple(parts)
+
+
+def _cluster(line: Line, brush: Brush) -> Cells:
+    palette = brush.palette
+    info = brush.mirror.clusters[line.cluster]
+    counts = brush.tree.counts(line)
+    state = cluster_state(info, counts)
+    words = cluster_words(info, brush)
+    if info.is_lost:
+        return _lost_cluster(line, info, words, brush)
+    latency = f"{round(info.latency * 1000)}ms" if info.latency else ""
+    return Cells(
+        depth=line.depth,
+        arrow=_arrow(line, brush),
+        glyph=brush.glyph(state),
+        glyph_style=brush.state(state),
+        name=one_line(info.id),
+        name_style=palette.strong,
+        message=words,
+        message_style=palette.warning if info.phase == Phase.DEGRADED else palette.muted,
+        right=count_cells(counts, brush),
+        tail=latency,
+        tail_style=palette.muted,
+    )
+
+
+def _lost_cluster(line: Line, info: ClusterInfo, words: str, brush: Brush) -> Cells:
+    """A cluster that does not answer: greyed, with what it was."""
+    palette = brush.palette
+    before = [0] * len(State)
+    for ref in brush.tree.members(line):
+        before[brush.mirror.rows[ref].before] += 1
+    was = "  ".join(text.strip() for text, _ in count_cells(tuple(before), brush, muted=True))
+    state = State.FAILED if info.phase == Phase.DENIED else State.UNREACHABLE
+    return Cells(
+        depth=line.depth,
+        arrow=_arrow(line, brush),
+        glyph=brush.glyph(state),
+        glyph_style=palette.error if info.phase == Phase.DENIED else palette.muted,
+        name=one_line(info.id),
+        name_style=palette.heading,
+        message=f"{words} {brush.glyphs.separator} was {was}" if was else words,
+        message_style=palette.muted,
+    )
+
+
+def cluster_state(info: ClusterInfo, counts: Counts) -> State:
+    """The worst state of a cluster that wants attention; Ready when none does, whatever else is going on."""
+    if info.is_lost:
+        return State.UNREACHABLE
+    if not info.is_settled and not any(counts):
+        return State.PROGRESSING
+    return next((state for state in State if state in _LOUD and counts[state]), State.READY)
+
+
+def cluster_words(info: ClusterInfo, brush: Brush) -> str:
+    """Who reconciles the cluster and with which version, or how far it is from being read."""
+    dot = f" {brush.glyphs.separator} "
+    if info.phase == Phase.UNREACHABLE:
+        return f"unreachable {brush.age(info.lost_since)}".rstrip()
+    if info.phase == Phase.DENIED:
+        return one_line(info.error) or "access denied"
+    if info.phase == Phase.CONNECTING:
+        return "connecting"
+    if info.phase == Phase.SYNCING:
+        return f"reading {info.synced} of {info.kinds} kinds"
+    parts = []
+    version = ".".join(one_line(info.flux_version).split(".")[:2])
+    if info.mode == Mode.EMBEDDED:
+        parts.append("embedded engine")
+    elif version:
+        parts.append(f"flux {version}")
+    if info.mode == Mode.DELEGATED:
+        parts.append("delegated")
+    elif info.mode == Mode.NONE:
+        parts.append("no controllers")
+    if info.forbidden:
+        parts.append(f"{len(info.forbidden)} kinds forbidden")
+    return dot.join(parts)
+
+
+def badge(line: Line, marks: Collection[Ref], pending: Mapping[Ref, str], brush: Brush) -> tuple[str, Style]:
+    """The first cell of a line: whether its object waits for the outcome of an action, or is marked."""
+    if line.type == LineType.OBJECT and line.ref:
+        if line.ref in pending:
+            return brush.glyphs.pending, brush.palette.progress
+        if line.ref in marks:
+            return brush.glyphs.mark, brush.palette.link
+    return " ", brush.palette.ink

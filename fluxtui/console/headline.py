@@ -1,0 +1,75 @@
+"""The header's words: how many clusters and objects, their states, news per second, whether all is live, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from fluxtui.console.columns import Brush, count_cells
+from fluxtui.console.widgets.chrome import Bit
+from fluxtui.fleet.clusters import ClusterInfo
+from fluxtui.fleet.states import State
+
+ROOMY = 100
+"""From this width on the header spells things out."""
+
+
+def header(brush: Brush, width: int, rate: float, *, read_only: bool = False) -> tuple[list[Bit], list[Bit]]:
+    """The bits of the header from the left and from the right, for a screen of `width` cells."""
+    palette, mirror = brush.palette, brush.mirror
+    clusters = len(mirror.clusters)
+    counts = mirror.counts()
+    left = [
+        Bit(Text("fluxtui", palette.key), 90),
+        Bit(_counted(clusters, "cluster", brush, lead=" "), 80),
+    ]
+    if width >= ROOMY:
+        left.append(Bit(_counted(sum(counts), "object", brush, quiet=True), 10))
+    cells = count_cells(counts, brush)
+    left += [
+        Bit(Text(f"{' ' if index == 0 else ''}{text.strip()}", style), 70 - index)
+        for index, (text, style) in enumerate(cells)
+    ]
+    right = []
+    if read_only:
+        right.append(Bit(Text("read-only", palette.warning), 75))
+    if width >= ROOMY and rate >= 0.5:
+        right.append(Bit(Text(f"{rate:.0f} ev/s", palette.muted), 20))
+    right.append(Bit(_liveness(list(mirror.clusters.values()), brush, roomy=width >= ROOMY), 85))
+    return left, right
+
+
+def _counted(count: int, noun: str, brush: Brush, *, lead: str = "", quiet: bool = False) -> Text:
+    palette = brush.palette
+    words = f" {noun}" if count == 1 else f" {noun}s"
+    return Text.assemble(lead, (str(count), palette.ink), (words, palette.muted if quiet else palette.ink))
+
+
+def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool) -> Text:
+    """`● live 12:03:14`: a dot whose colour says it, the words where there is room, and the clock."""
+    palette, dot = brush.palette, brush.glyphs.live
+    lost = sum(info.is_lost for info in clusters)
+    settled = sum(info.is_settled for info in clusters)
+    if not clusters:
+        style, words = palette.muted, "no clusters"
+    elif settled < len(clusters):
+        style, words = palette.progress, f"reading {settled}/{len(clusters)}"
+    elif lost:
+        style, words = palette.warning, f"{len(clusters) - lost}/{len(clusters)} live"
+    else:
+        style, words = palette.success, "live"
+    moment = datetime.fromtimestamp(brush.mirror.clock(), UTC).astimezone()
+    clock = moment.strftime("%H:%M:%S" if roomy else "%H:%M")
+    text = Text.assemble((dot, style), " ")
+    if roomy or words != "live":
+        text.append(f"{words}  ", palette.muted)
+    text.append(clock, palette.ink)
+    return text
+
+
+def worst(brush: Brush) -> State:
+    """The state of the fleet that wants attention most, for the terminal's title."""
+    counts = brush.mirror.counts()
+    return next((state for state in State if counts[state]), State.READY)

@@ -1,0 +1,52 @@
+"""What stands in place of the tree when there are no lines: each case says what is so and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from fluxtui.console import keys
+from fluxtui.console.themes import Palette
+from fluxtui.fleet.mirror import Mirror
+
+
+def empty_tree(mirror: Mirror, filter_text: str, origin: str, palette: Palette) -> Text:
+    """The words for a tree without lines.
+
+    Args:
+        filter_text: the filter, as typed.
+        origin: where clusters were looked for: the kubeconfig files, in words.
+    """
+    if not mirror.clusters:
+        return _no_clusters(origin, palette)
+    if filter_text:
+        return _nothing_matches(mirror, filter_text, palette)
+    return _page("Nothing here", ["No cluster has anything to show in this view."], palette)
+
+
+def _no_clusters(origin: str, palette: Palette) -> Text:
+    page = _page("No clusters yet", [f"Looked in {origin}." if origin else "No kubeconfig was found."], palette)
+    page.append("\n\nTo see your fleet\n", palette.muted)
+    page.append("  fluxtui --kubeconfig ~/.kube/config\n", palette.link)
+    page.append("  fluxtui --kubeconfig 'clusters/*.yaml' --context 'prod-*'\n", palette.link)
+    page.append("\nWithout any cluster, docker or network\n", palette.muted)
+    page.append("  fluxtui demo", palette.link)
+    page.append("      a sandbox fleet on this machine, gone when you leave", palette.muted)
+    return page
+
+
+def _nothing_matches(mirror: Mirror, filter_text: str, palette: Palette) -> Text:
+    total = sum(mirror.counts())
+    page = _page("Nothing matches", [f"None of {total} objects in {len(mirror.clusters)} clusters matches"], palette)
+    page.append(f"  {filter_text}", palette.link)
+    escape = next(binding for binding in keys.FLEET if binding.id == "back")
+    page.append(f"\n\n{keys.shown_first(escape.key)}", palette.key).append("  drops the filter", palette.muted)
+    return page
+
+
+def _page(title: str, lines: Sequence[str], palette: Palette) -> Text:
+    text = Text(f"{title}\n", palette.strong, end="")
+    for line in lines:
+        text.append(f"\n{line}", palette.ink)
+    return text

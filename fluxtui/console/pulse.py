@@ -1,0 +1,42 @@
+"""The one place where news becomes paint: bursts of changes are folded into at most so many flushes a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+
+
+class Pulse:
+    """Calls `beat` once for any number of kicks: at once for the first, then no more often than its rate.
+
+    When nothing kicks, nothing runs. `kick` may be called from any task of the loop; `beat` always runs in the context
+    in which the pulse was made, which is the app's.
+    """
+
+    def __init__(self, beat: Callable[[], None], per_second: float) -> None:
+        self._beat = beat
+        self._pause = 1.0 / per_second
+        self._context = contextvars.copy_context()
+        self._next = 0.0
+        self._handle: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    def kick(self) -> None:
+        """Something changed."""
+        if self._handle is not None or self._stopped:
+            return
+        loop = asyncio.get_running_loop()
+        self._handle = loop.call_at(max(loop.time(), self._next), self._run, context=self._context)
+
+    def stop(self) -> None:
+        """No more beats, not even one that is due."""
+        self._stopped = True
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _run(self) -> None:
+        self._handle = None
+        self._next = asyncio.get_running_loop().time() + self._pause
+        if not self._stopped:
+            self._beat()

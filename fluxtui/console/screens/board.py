@@ -1,0 +1,230 @@
+"""The board: header, filter and views, tree and pane, footer, and how news of the fleet become paint."""
+
+from __future__ import annotations
+
+import msgspec
+from textual import events, getters, on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Static
+
+from fluxtui.console import folding, keys, notices
+from fluxtui.console.columns import Brush
+from fluxtui.console.footer import footer
+from fluxtui.console.glyphs import glyphs
+from fluxtui.console.headline import header
+from fluxtui.console.pulse import Pulse
+from fluxtui.console.screens.details import Details
+from fluxtui.console.start import Start
+from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.chrome import Bar, Tabs
+from fluxtui.console.widgets.filterline import FilterLine
+from fluxtui.console.widgets.lines import VirtualList
+from fluxtui.console.widgets.pane import DetailPane
+from fluxtui.console.widgets.tree import FleetTree
+from fluxtui.fleet.fleet import Fleet
+from fluxtui.fleet.lines import LineType, Shape, View
+from fluxtui.fleet.query import Query, QueryError
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.tree import Tree
+
+FLATTEN_PAUSE = 0.22
+"""Seconds between two flattenings that only news ask for."""
+WIDE = 110
+"""From this width on the pane stands beside the tree."""
+
+
+class Board(Screen[None], inherit_bindings=False):
+    """Owns what is shown and how; its widgets draw it."""
+
+    AUTO_FOCUS = "FleetTree"
+
+    fleet_tree = getters.query_one(FleetTree)
+    pane = getters.query_one(DetailPane)
+    filter_line = getters.query_one(FilterLine)
+
+    def __init__(self, fleet: Fleet, start: Start, palette: Palette) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+        self.fleet = fleet
+        self.start = start
+        self.settings = start.settings
+        console = start.settings.console
+        characters = glyphs(ascii_only=console.ascii)
+        self.brush = Brush(fleet.mirror, Tree(fleet.mirror), palette, characters, ascii_only=console.ascii)
+        self.shape = Shape(view=View(console.view))
+        self.filter_text = console.filter
+        self._looked = False
+        self._opened: set[Ref] = set()
+        self._events = (0.0, 0)
+        self._rate = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield Bar(self.brush.palette, id="header")
+        yield FilterLine(self.brush.palette, self.filter_text, self.shape.view, id="filter")
+        with Container(id="body"):
+            yield FleetTree(self.brush, id="tree")
+            yield Static("", id="notice")
+            yield DetailPane(self.brush, id="pane")
+        yield Bar(self.brush.palette, id="footer")
+
+    def on_mount(self) -> None:
+        self.set_class(self.brush.ascii_only, "-ascii")
+        self.details = Details(self, self.pane, self.fleet, self.brush)
+        self.pulse = Pulse(self._beat, self.settings.console.frames_per_second)
+        self._late = Pulse(self.flatten, 1 / FLATTEN_PAUSE)
+        self.fleet.mirror.on_change = self.pulse.kick
+        self.fleet.mirror.drain()
+        self.set_filter(self.filter_text)
+        self.set_interval(1.0, self._tick)
+        self.show_footer()
+
+    def on_unmount(self) -> None:
+        self.pulse.stop()
+        self._late.stop()
+        self.fleet.mirror.on_change = _nothing
+
+    # News
+
+    def _beat(self) -> None:
+        """Take in what changed since the last beat and repaint the lines that show it."""
+        changes = self.fleet.mirror.drain()
+        if changes.structure or (changes.rows and self.brush.tree.depends_on_states(self.shape)):
+            self._late.kick()
+        self.fleet_tree.check()
+        self.show_header()
+        line = self.details.line
+        if line and line.ref in changes.rows:
+            self.details.reload()
+        self.details.news()
+
+    def _tick(self) -> None:
+        """Once a second: the clock, ages, and the rate of news."""
+        now, count = self.fleet.mirror.clock(), self.fleet.mirror.events
+        before, known = self._events
+        self._rate = (count - known) / (now - before) if before and now > before else 0.0
+        self._events = (now, count)
+        self.fleet_tree.check()
+        self.show_header()
+        self.details.news()
+
+    def flatten(self) -> None:
+        """Compute the lines anew: at once when the user asked for it, through `_late` when news did."""
+        mirror = self.fleet.mirror
+        if not self._looked and mirror.rows:
+            self._looked = True
+            self.shape = folding.first_shape(self.shape, mirror)
+        self.brush.with_cluster = self.shape.view in (View.SOURCE, View.FAILURE, View.FLAT)
+        lines = self.brush.tree.flatten(self.shape)
+        self.fleet_tree.show(lines)
+        self._keep_open({line.ref for line in lines if line.opened and line.ref})
+        self._show_notice(empty=not lines)
+        self.details.show(self.fleet_tree.current)
+
+    def _keep_open(self, opened: set[Ref]) -> None:
+        """Have the fleet keep the children of open objects, and of no others."""
+        for ref in opened - self._opened:
+            self.fleet.open(ref)
+        for ref in self._opened - opened:
+            self.fleet.close(ref)
+        self._opened = opened
+
+    # Drawing
+
+    def show_header(self) -> None:
+        left, right = header(self.brush, self.size.width, self._rate, read_only=self.settings.console.read_only)
+        self.query_one("#header", Bar).set_bits(left, right)
+
+    def show_footer(self) -> None:
+        in_pane = self.focused is not None and self.pane in self.focused.ancestors
+        bindings = keys.named(keys.FOOTERS["document" if in_pane else "tree"])
+        self.query_one("#footer", Bar).set_bits(footer(bindings, self.settings.console.keymap, self.brush.palette))
+
+    def _show_notice(self, *, empty: bool) -> None:
+        notice = self.query_one("#notice", Static)
+        notice.display = empty
+        self.fleet_tree.display = not empty
+        if empty:
+            words = notices.empty_tree(self.fleet.mirror, self.filter_text, self.start.origin, self.brush.palette)
+            notice.update(words)
+
+    def use_palette(self, palette: Palette) -> None:
+        """Another theme."""
+        self.brush.palette = palette
+        self.fleet_tree.use_palette(palette)
+        self.pane.use_palette(palette)
+        self.filter_line.use_palette(palette)
+        for bar in self.query(Bar):
+            bar.use_palette(palette)
+        self.show_header()
+        self.show_footer()
+        self.details.redraw()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.show_header()
+
+    def on_descendant_focus(self) -> None:
+        self.show_footer()
+
+    # The tree
+
+    @on(FleetTree.Toggled)
+    def _toggle(self, event: FleetTree.Toggled) -> None:
+        if event.below:
+            self.shape = folding.toggled_below(self.shape, self.brush.tree, event.line, opened=event.opened)
+        else:
+            self.shape = folding.toggled(self.shape, event.line, opened=event.opened)
+        self.flatten()
+
+    @on(VirtualList.Highlighted, "#tree")
+    def _highlighted(self) -> None:
+        self.details.show(self.fleet_tree.current)
+
+    def find(self, ref: Ref) -> bool:
+        """Put the cursor on an object's line, opening what leads to it; says whether there is one."""
+        if self._find_line(ref):
+            return True
+        self.shape = folding.showing(self.shape, self.fleet.mirror, ref)
+        self.flatten()
+        return self._find_line(ref)
+
+    def _find_line(self, ref: Ref) -> bool:
+        wanted = (LineType.OBJECT, LineType.CHILD)
+        lines = (line for line in self.fleet_tree.lines if line.ref == ref and line.type in wanted)
+        found = next(lines, None)
+        return found is not None and self.fleet_tree.go_to(found.key)
+
+    # Filter and views
+
+    @on(FilterLine.Changed)
+    def _typed(self, event: FilterLine.Changed) -> None:
+        if event.text != self.filter_text:
+            self.set_filter(event.text)
+
+    def set_filter(self, text: str) -> None:
+        """Narrow the tree as the text says; a text with a mistake changes nothing but says so."""
+        self.filter_text = text
+        try:
+            query = Query.parse(text) or None
+        except QueryError as error:
+            self.filter_line.set_problem(str(error))
+            return
+        self.filter_line.set_problem("")
+        self.shape = msgspec.structs.replace(self.shape, query=query, folded=frozenset())
+        self.fleet_tree.matches = query.matcher(self.fleet.mirror.clock()) if query else None
+        self.flatten()
+
+    @on(Tabs.Chosen, "#views")
+    def _chose_view(self, event: Tabs.Chosen) -> None:
+        self.set_view(View(event.name))
+
+    def set_view(self, view: View) -> None:
+        """Arrange the tree another way."""
+        self.shape = msgspec.structs.replace(self.shape, view=view)
+        self.filter_line.set_view(view)
+        self.flatten()
+
+
+def _nothing() -> None:
+    """A screen that is gone wants no news."""

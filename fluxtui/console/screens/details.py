@@ -1,0 +1,194 @@
+"""What the pane shows and where it comes from: loads, follows, and never lets a late answer onto a newer screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from textual.screen import Screen
+
+from fluxtui.console.columns import Brush
+from fluxtui.console.tabs import events, layout, logs, manifest, overview, tracing
+from fluxtui.console.widgets.document import Paragraph
+from fluxtui.console.widgets.pane import EVENTS, LOGS, OVERVIEW, TRACE, YAML, DetailPane, Wish, tabs_of
+from fluxtui.fleet.fleet import Fleet
+from fluxtui.fleet.happenings import Happening
+from fluxtui.fleet.lines import Line
+from fluxtui.fleet.logs import LogLine
+from fluxtui.fleet.text import one_line
+from fluxtui.kube.errors import KubeError
+
+SETTLE = 0.12
+"""Seconds the cursor must rest on a line before its cluster is asked anything."""
+GROUP = "details"
+
+
+class Details:
+    """Follows the cursor: one target and one tab at a time, each change of them a new ticket."""
+
+    def __init__(self, screen: Screen[Any], pane: DetailPane, fleet: Fleet, brush: Brush) -> None:
+        self._screen = screen
+        self._pane = pane
+        self._fleet = fleet
+        self._brush = brush
+        self._ticket = 0
+        self.line: Line | None = None
+        self.tab = OVERVIEW
+        self.reveals = False
+        self.managed_fields = False
+        self._object: dict[str, Any] | None = None
+        self._text = ""
+        self._manifest: Sequence[Paragraph] = ()
+        self._happenings: tuple[Happening, ...] | None = None
+        self._log: deque[LogLine] = deque(maxlen=logs.MOST_LINES)
+        self._problem = ""
+        self._shown: Sequence[Paragraph] = ()
+
+    def show(self, line: Line | None, tab: str = "") -> None:
+        """Turn to a line, a tab, or both."""
+        tab = tab or self.tab
+        same = line is not None and self.line is not None and line.key == self.line.key
+        if same and tab == self.tab and line == self.line:
+            return
+        self.line, self.tab = line, tab
+        self._pane.set_title(line)
+        self._pane.set_tabs(tabs_of(line), tab)
+        if not same:
+            self._object, self.reveals = None, False
+        self._restart(top=not same or tab != self._pane.tab)
+
+    def _restart(self, *, top: bool) -> None:
+        """A new ticket: whatever was asked for before is of no interest."""
+        self._ticket += 1
+        self._manifest, self._happenings, self._problem = (), None, ""
+        self._log.clear()
+        self._pane.document.follows = self.shown_tab == LOGS
+        self.draw(top=top)
+        self._screen.workers.cancel_group(self._screen, GROUP)
+        if self.line is not None and self.line.ref is not None and self.shown_tab != TRACE:
+            work = self._load(self._ticket, self.line, self.shown_tab)
+            self._screen.run_worker(work, group=GROUP, exclusive=True, exit_on_error=False)
+
+    @property
+    def shown_tab(self) -> str:
+        """The tab in sight: the wanted one where the line has it."""
+        return self.tab if self.tab in dict(tabs_of(self.line)) else OVERVIEW
+
+    def news(self) -> None:
+        """The mirror changed or a second passed: what is drawn from it is drawn anew, if it differs."""
+        if self.shown_tab in (OVERVIEW, TRACE):
+            self.draw()
+
+    def reload(self) -> None:
+        """The object itself changed: fetch it again for the tabs that show it."""
+        if self.shown_tab in (OVERVIEW, YAML) and self.line is not None and self.line.ref is not None:
+            work = self._load(self._ticket, self.line, self.shown_tab)
+            self._screen.run_worker(work, group=GROUP, exclusive=True, exit_on_error=False)
+
+    def redraw(self) -> None:
+        """Set the same text again in other colours."""
+        if self.shown_tab == YAML and self._text:
+            self._manifest = manifest.paragraphs(self._text, self._brush.palette)
+        self._pane.set_title(self.line)
+        self._shown = ()
+        self.draw()
+
+    def grant(self, wish: Wish) -> None:
+        """What the user wants to see otherwise in the active tab."""
+        if wish is Wish.REVEAL:
+            self.reveals = not self.reveals
+        elif wish is Wish.MANAGED_FIELDS:
+            self.managed_fields = not self.managed_fields
+        elif wish is Wish.FOLLOW:
+            document = self._pane.document
+            document.follows = not document.follows
+            self.draw()
+            self._screen.notify("Following" if document.follows else "Paused", markup=False, timeout=1.5)
+        elif wish is Wish.COPY:
+            self._screen.app.copy_to_clipboard("\n".join(each.text.plain for each in self._shown))
+            self._screen.notify(f"{len(self._shown)} lines", title="Copied", markup=False, timeout=2)
+        if wish in (Wish.REVEAL, Wish.MANAGED_FIELDS):
+            if self.shown_tab == YAML:
+                self.reload()
+            else:
+                self.show(self.line, YAML)
+
+    # Loading
+
+    async def _load(self, ticket: int, line: Line, tab: str) -> None:
+        await asyncio.sleep(SETTLE)
+        assert line.ref is not None
+        try:
+            if tab == EVENTS:
+                await self._fleet.events(line.ref, lambda found: self._take_events(ticket, found))
+            elif tab == LOGS:
+                await self._fleet.logs(line.ref, lambda found: self._take_logs(ticket, found))
+            else:
+                await self._load_object(ticket, line, tab)
+        except KubeError as error:
+            self._fail(ticket, str(error))
+
+    async def _load_object(self, ticket: int, line: Line, tab: str) -> None:
+        assert line.ref is not None
+        obj = await self._fleet.object(line.ref)
+        reveals, managed_fields = self.reveals, self.managed_fields
+        text = ""
+        if tab == YAML:
+            text = await asyncio.to_thread(manifest.to_yaml, obj, reveal=reveals, managed_fields=managed_fields)
+        if ticket != self._ticket:
+            return
+        self._object, self._problem = obj, ""
+        if tab == YAML:
+            self._text = text
+            self._manifest = manifest.paragraphs(text, self._brush.palette)
+        self.draw()
+
+    def _take_events(self, ticket: int, found: tuple[Happening, ...]) -> None:
+        if ticket == self._ticket:
+            self._happenings = found
+            self.draw()
+
+    def _take_logs(self, ticket: int, found: list[LogLine]) -> None:
+        if ticket == self._ticket:
+            self._log.extend(found)
+            self.draw()
+
+    def _fail(self, ticket: int, problem: str) -> None:
+        if ticket == self._ticket:
+            self._problem = one_line(problem)
+            self.draw()
+
+    # Drawing
+
+    def draw(self, *, top: bool = False) -> None:
+        """Put the text of the tab into the pane, unless it is there already."""
+        shown = self._paragraphs()
+        if top or shown != self._shown:
+            self._shown = shown
+            self._pane.set_text(shown, top=top)
+
+    def _paragraphs(self) -> Sequence[Paragraph]:
+        line, brush = self.line, self._brush
+        if line is None:
+            return ()
+        text = list(self._tab_text(line))
+        if self._problem:
+            text = [layout.sentence(self._problem, brush, brush.palette.warning), layout.BLANK, *text]
+        return text
+
+    def _tab_text(self, line: Line) -> Sequence[Paragraph]:
+        brush = self._brush
+        if self.shown_tab == OVERVIEW or line.ref is None:
+            return overview.overview(line, brush, self._object)
+        if self.shown_tab == TRACE:
+            return tracing.tracing(line.ref, brush, line.child)
+        if self._problem:
+            return ()
+        if self.shown_tab == EVENTS:
+            found = self._happenings
+            return events.events(found, line.ref, brush) if found else events.none_yet(brush, loading=found is None)
+        if self.shown_tab == LOGS:
+            return logs.logs(self._log, brush) if self._log else logs.none_yet(brush)
+        return self._manifest or [layout.sentence("Reading the object…", brush)]

@@ -1,0 +1,192 @@
+"""The main screen: the board, and what its keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+
+from fluxtui.console import keys, stylesheets
+from fluxtui.console.catalogue import catalogue
+from fluxtui.console.history import History
+from fluxtui.console.screens.actions import Actions
+from fluxtui.console.screens.board import Board
+from fluxtui.console.screens.dialogs import Answer, QuestionScreen
+from fluxtui.console.screens.help import HelpScreen
+from fluxtui.console.screens.palette import Command, PaletteScreen
+from fluxtui.console.start import Start
+from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.filterline import FilterLine
+from fluxtui.console.widgets.lines import VirtualList
+from fluxtui.console.widgets.pane import DetailPane
+from fluxtui.fleet.actions import Action
+from fluxtui.fleet.fleet import Fleet
+from fluxtui.fleet.lines import View
+from fluxtui.fleet.refs import Ref
+
+
+class FleetScreen(Board, inherit_bindings=False):
+    """Answers keys and the wishes of its widgets."""
+
+    CSS_PATH = stylesheets.path("fleet")
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.FLEET]
+
+    def __init__(self, fleet: Fleet, start: Start, palette: Palette) -> None:
+        super().__init__(fleet, start, palette)
+        self.history = History()
+
+    def on_mount(self) -> None:
+        self.actions = Actions(self, self.fleet_tree, self.fleet, self.brush)
+        self.fleet_tree.pending = self.actions.pending
+
+    # Acting
+
+    def action_reconcile(self) -> None:
+        self.actions.start(Action.RECONCILE)
+
+    def action_reconcile_with_source(self) -> None:
+        self.actions.start(Action.RECONCILE_WITH_SOURCE)
+
+    def action_suspend(self) -> None:
+        self.actions.start(Action.SUSPEND)
+
+    def action_resume(self) -> None:
+        self.actions.start(Action.RESUME)
+
+    def action_clear_marks(self) -> None:
+        self.fleet_tree.clear_marks()
+
+    # Looking closer
+
+    def action_tab(self, tab: str) -> None:
+        self.details.show(self.fleet_tree.current, tab)
+        self._visit()
+
+    @on(DetailPane.TabChosen)
+    def _chose_tab(self, event: DetailPane.TabChosen) -> None:
+        self.action_tab(event.tab)
+
+    @on(DetailPane.Wished)
+    def _wished(self, event: DetailPane.Wished) -> None:
+        self.details.grant(event.wish)
+
+    @on(VirtualList.Activated, "#tree")
+    def _enter(self) -> None:
+        self._visit()
+        self.pane.document.focus()
+
+    @on(VirtualList.Activated, "#pane-text")
+    def _jump(self) -> None:
+        piece = self.pane.document.current
+        if piece and isinstance(piece.target, Ref):
+            self.go_to(piece.target)
+
+    def action_switch_pane(self) -> None:
+        (self.pane.document if self.fleet_tree.has_focus else self.fleet_tree).focus()
+
+    def action_zoom(self) -> None:
+        side = "-zoom-tree" if self.fleet_tree.has_focus else "-zoom-pane"
+        zoomed = self.has_class("-zoom-pane") or self.has_class("-zoom-tree")
+        self.remove_class("-zoom-pane", "-zoom-tree")
+        self.set_class(not zoomed, side)
+
+    def action_copy_name(self) -> None:
+        line = self.fleet_tree.current
+        if line and line.ref:
+            self.app.copy_to_clipboard(line.ref.name)
+            self.notify(line.ref.name, title="Copied", markup=False, timeout=2)
+
+    # Moving about
+
+    def go_to(self, ref: Ref) -> None:
+        """Put the cursor on an object, noting where we were; says so when it has no line."""
+        self._visit()
+        if self.find(ref):
+            self.history.visit(ref)
+        else:
+            self.notify(str(ref), title="Not in sight", severity="warning", markup=False)
+
+    def _visit(self) -> None:
+        line = self.fleet_tree.current
+        if line and line.ref:
+            self.history.visit(line.ref)
+
+    def action_history(self, direction: int) -> None:
+        ref = self.history.step(direction)
+        if ref is not None:
+            self.find(ref)
+
+    def action_last(self) -> None:
+        self._visit()
+        ref = self.history.last()
+        if ref is not None:
+            self.find(ref)
+
+    # Finding
+
+    def action_filter(self) -> None:
+        if self.focused is self.pane.document:
+            self.pane.search()
+        else:
+            self.filter_line.edit()
+
+    @on(FilterLine.Left)
+    def _left_filter(self) -> None:
+        self.fleet_tree.focus()
+
+    def action_next_view(self, direction: int) -> None:
+        views = list(View)
+        self.set_view(views[(views.index(self.shape.view) + direction) % len(views)])
+
+    def action_palette(self) -> None:
+        def run(command: Command | None) -> None:
+            if command is not None:
+                result = command.run()
+                if result is not None:
+                    self.run_worker(result, group="palette", exit_on_error=False)  # type: ignore[arg-type]
+
+        self.app.push_screen(PaletteScreen(self.brush.palette, catalogue(self, self.settings.console.keymap)), run)
+
+    def action_help(self) -> None:
+        hidden = () if self.start.outage else ("outage",)
+        self.app.push_screen(HelpScreen(self.brush.palette, self.settings.console.keymap, self.start.tour, hidden))
+
+    # The demo
+
+    def action_outage(self) -> None:
+        if self.start.outage is not None:
+            self.run_worker(self._cut(self.start.outage), group="outage", exclusive=True, exit_on_error=False)
+
+    async def _cut(self, outage: Callable[[], Awaitable[str]]) -> None:
+        self.notify(await outage(), title="Demo", markup=False)
+
+    # Leaving
+
+    def action_back(self) -> None:
+        """One step out: of the pane, of a zoom, of marks, of the filter."""
+        if not self.fleet_tree.has_focus and self.fleet_tree.display:
+            self.fleet_tree.focus()
+        elif self.has_class("-zoom-tree") or self.has_class("-zoom-pane"):
+            self.remove_class("-zoom-pane", "-zoom-tree")
+        elif self.fleet_tree.marks:
+            self.fleet_tree.clear_marks()
+        elif self.filter_text:
+            self.filter_line.set_text("")
+
+    def action_leave(self) -> None:
+        """Back, or out of the program when there is nothing to go back from."""
+        deep = self.fleet_tree.marks or self.filter_text or self.has_class("-zoom-tree") or self.has_class("-zoom-pane")
+        if deep or (not self.fleet_tree.has_focus and self.fleet_tree.display):
+            self.action_back()
+            return
+        self.app.push_screen(
+            QuestionScreen(
+                self.brush.palette,
+                "Leave fluxtui?",
+                "What was asked of clusters goes on there.",
+                [Answer("q", "leave", "quit"), Answer("y", "leave", "quit")],
+            ),
+            lambda answer: self.app.exit() if answer else None,
+        )

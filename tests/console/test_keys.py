@@ -1,0 +1,55 @@
+"""The key table: complete, free of conflicts, and remapped with conflicts named."""
+
+from __future__ import annotations
+
+import pytest
+
+from fluxtui.console import keys
+
+
+def test_every_binding_is_described_and_named_once() -> None:
+    bindings = list(keys.all_bindings())
+    assert all(binding.id and binding.description and binding.tooltip and binding.group for binding in bindings)
+    identities = [binding.id for binding in bindings]
+    assert len(identities) == len(set(identities))
+
+
+def test_help_lists_every_binding() -> None:
+    listed = {binding.id for _, rows in keys.by_group() for _, binding in rows}
+    assert listed == {binding.id for binding in keys.all_bindings()}
+
+
+def test_defaults_give_no_key_two_meanings_in_one_place() -> None:
+    everything = {binding.id or "": binding.key for binding in keys.all_bindings()}
+    allowed = {"left", "right", "h"}
+    for sentence in keys.problems(everything):
+        assert any(f"'{keys.shown(key)}'" in sentence for key in allowed), sentence
+
+
+def test_a_remap_shows_in_help() -> None:
+    rows = [row for _, group in keys.by_group({"reconcile": "ctrl+r,F5"}) for row in group]
+    assert next(shown for shown, binding in rows if binding.id == "reconcile") == "ctrl-r F5"
+
+
+@pytest.mark.parametrize(
+    ("keymap", "parts"),
+    [
+        ({"reconcil": "R"}, ["no key binding is called 'reconcil'"]),
+        ({"reconcile": "ctrl+nonsense"}, ["console.keymap.reconcile", "'ctrl+nonsense' is not a key"]),
+        ({"reconcile": "s"}, ["'s' is bound twice", "reconcile", "suspend"]),
+        ({"mark": "?"}, ["'?' is bound twice", "mark", "help"]),
+        ({"quit": "j"}, ["'j' is bound twice", "down", "quit"]),
+    ],
+)
+def test_problems_are_named(keymap: dict[str, str], parts: list[str]) -> None:
+    problems = keys.problems(keymap)
+    assert problems
+    assert all(part in problems[0] for part in parts), problems
+
+
+@pytest.mark.parametrize(
+    "keymap",
+    [{}, {"reconcile": "ctrl+r"}, {"suspend": "r", "resume": "s"}, {"help": "f1,?"}, {"mark": "space,insert"}],
+)
+def test_good_keymaps_pass(keymap: dict[str, str]) -> None:
+    assert keys.problems(keymap) == []
