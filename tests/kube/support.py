@@ -155,7 +155,7 @@ def _verb(request: web.Request) -> str:
 @asynccontextmanager
 async def serve(handler: Handler, context: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[str]:
     """Serve `handler` on loopback; the URL."""
-    server = web.Server(handler, access_log=None)
+    server = web.Server(handler, handler_cancellation=True, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1, handle_signals=False)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)
