@@ -25,6 +25,7 @@ from fluxtui.engine.runtime.backoff import Backoff
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.controller import Controller
 from fluxtui.engine.runtime.leases import LeaderElection, Standing
+from fluxtui.engine.runtime.limits import Limits
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
 from fluxtui.kube.errors import KubeError
@@ -61,7 +62,7 @@ class Shared(msgspec.Struct, frozen=True):
     settings: EngineSettings
     artifacts: ArtifactStore
     workers: WorkerPool
-    limiter: asyncio.Semaphore
+    limits: Limits
     gate: Gate
     """Order in the start-up storm of many clusters."""
     identity: str
@@ -147,7 +148,7 @@ class ClusterEngine:
             shared.artifacts.for_cluster(self.context.id),
             shared.settings,
             shared.workers,
-            shared.limiter,
+            shared.limits,
             lambda: self._may_write() > 0,
             shared.gate,
         )
@@ -242,8 +243,7 @@ class Engine:
         annotations = {HOST_ANNOTATION: socket.gethostname()}
         if self._log_file is not None:
             annotations[LOG_ANNOTATION] = str(self._log_file.absolute())
-        limiter = asyncio.Semaphore(self._settings.tools)
-        shared = Shared(self._settings, store, workers, limiter, Gate(), self._identity, annotations)
+        shared = Shared(self._settings, store, workers, Limits(self._settings), Gate(), self._identity, annotations)
         try:
             async with ArtifactServer(store, port=self._port):
                 self._artifacts_url = store.base_url

@@ -53,7 +53,7 @@ def state(engine: Engine, context: str) -> str:
     return next((found.state for found in engine.states if found.context == context), "")
 
 
-async def create(client: Client, repository: Repository, name: str = "fleet") -> None:
+async def create(client: Client, url: str, name: str = "fleet") -> None:
     resource = (await client.resources()).by_plural("gitrepositories")
     assert resource is not None
     await client.create(
@@ -62,7 +62,7 @@ async def create(client: Client, repository: Repository, name: str = "fleet") ->
             "apiVersion": resource.api_version,
             "kind": "GitRepository",
             "metadata": {"name": name, "namespace": "flux-system"},
-            "spec": {"interval": "10m", "url": repository.url, "ref": {"branch": "main"}},
+            "spec": {"interval": "10m", "url": url, "ref": {"branch": "main"}},
         },
     )
 
@@ -84,7 +84,7 @@ async def test_a_dead_cluster_does_not_touch_a_live_one(
     dead = msgspec.structs.replace(context, id="dead", name="dead", server="http://127.0.0.1:1")
     lines: list[dict[str, Any]] = []
     engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one", on_ready=lines.append)
-    await create(client, repository)
+    await create(client, repository.url)
     async with running(engine, dead, context):
         await eventually(lambda: revision(client))
         await eventually(lambda: lines)
@@ -113,7 +113,7 @@ async def test_a_cluster_in_other_hands_is_left_alone_until_they_let_go(
         },
     }
     held = await client.create(LEASES, upstream)
-    await create(client, repository)
+    await create(client, repository.url)
     engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one", log_file=tmp_path / "engine.jsonl")
     async with running(engine, context):
         await eventually(lambda: state(engine, context.id) == "waiting")
@@ -145,7 +145,7 @@ async def test_an_engine_that_never_led_says_so(client: Client, context: Context
 async def test_two_engines_hand_a_cluster_over(
     client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:
-    await create(client, repository)
+    await create(client, repository.url)
     one = Engine(QUICK, tmp_path / "one", "fluxtui_one")
     two = Engine(QUICK, tmp_path / "two", "fluxtui_two")
     async with running(two, context):
@@ -160,6 +160,27 @@ async def test_two_engines_hand_a_cluster_over(
                 return head in await revision(client)
 
             await eventually(walked)
+
+
+async def test_a_stop_does_not_wait_for_a_remote_that_says_nothing(
+    client: Client, context: Context, tmp_path: Path
+) -> None:
+    asked = asyncio.Event()
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        try:
+            await reader.read()
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as silent:
+        await create(client, f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/x.git")
+        settings = msgspec.structs.replace(QUICK, drain_deadline=0.2)
+        async with asyncio.timeout(15), running(Engine(settings, tmp_path / "storage", "fluxtui_one"), context):
+            await asked.wait()
+    assert (await lease(client))["spec"]["holderIdentity"] == ""
+    assert [path for path in (tmp_path / "storage").iterdir() if path.name.startswith(".tmp-")] == []
 
 
 async def test_contexts_come_and_go_while_running(
@@ -222,7 +243,7 @@ async def test_a_context_that_changed_is_let_go_before_it_is_taken_up_again(
 async def test_an_idle_engine_only_watches_and_renews(
     client: Client, context: Context, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await create(client, repository)
+    await create(client, repository.url)
     engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
     requests: list[tuple[str, str]] = []
     request = Client.request
@@ -264,7 +285,7 @@ async def start(*arguments: str) -> asyncio.subprocess.Process:
 async def test_the_command_reconciles_says_ready_and_stops_in_order(
     client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:
-    await create(client, repository)
+    await create(client, repository.url)
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
     storage = tmp_path / "storage"
     process = await start("--kubeconfig", str(kubeconfig), "--storage-path", str(storage))
@@ -290,7 +311,7 @@ async def test_the_command_reconciles_says_ready_and_stops_in_order(
 async def test_a_killed_engine_is_back_at_once_with_its_artifacts(
     client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:
-    await create(client, repository)
+    await create(client, repository.url)
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
     arguments = ("--kubeconfig", str(kubeconfig), "--storage-path", str(tmp_path / "storage"))
     urls = []

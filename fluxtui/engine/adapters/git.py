@@ -7,7 +7,7 @@
     └── EmptyRepository       the remote has no commit
 
 Transport is the `git` command, killed with all its children when the caller is cancelled; what was fetched is read with
-GitPython. Both stay off the event loop, and a limiter bounds how many run at once.
+GitPython. Both stay off the event loop.
 """
 
 from __future__ import annotations
@@ -71,10 +71,9 @@ class Options(msgspec.Struct, frozen=True):
 class Git:
     """Operations on one remote. `home` is a private directory that outlives this object."""
 
-    def __init__(self, access: Remote, home: Path, limiter: asyncio.Semaphore) -> None:
+    def __init__(self, access: Remote, home: Path) -> None:
         self._access = access
         self._home = home
-        self._limiter = limiter
         self._env: dict[str, str] | None = None
 
     async def resolve(self, reference: Reference) -> Target:
@@ -151,8 +150,7 @@ class Git:
             raise GitMissing("there is no git on PATH; the engine needs it to fetch Git repositories")
         if self._env is None:
             self._env = await asyncio.to_thread(environment, self._access, self._home)
-        async with self._limiter:
-            code, output, errors = await _execute(program, arguments, self._env, cwd or self._home)
+        code, output, errors = await _execute(program, arguments, self._env, cwd or self._home)
         if code != 0:
             raise self._translate(errors)
         return output

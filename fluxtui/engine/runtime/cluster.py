@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from fluxtui.api.kinds import Kind
 from fluxtui.engine.runtime.artifacts import ClusterArtifacts
 from fluxtui.engine.runtime.cache import Cache
 from fluxtui.engine.runtime.events import Recorder
+from fluxtui.engine.runtime.limits import Limits
 from fluxtui.engine.runtime.objects import Key, Object
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
@@ -31,7 +31,7 @@ class Cluster:
         artifacts: ClusterArtifacts,
         settings: EngineSettings,
         workers: WorkerPool,
-        limiter: asyncio.Semaphore,
+        limits: Limits,
         leading: Callable[[], bool] = lambda: True,
         gate: Gate | None = None,
     ) -> None:
@@ -42,8 +42,8 @@ class Cluster:
         self.settings = settings
         self.workers = workers
         """Processes for builds, shared by all clusters."""
-        self.limiter = limiter
-        """Bounds how many outside tools (git and the like) run at once in the process."""
+        self.limits = limits
+        """How much the process does at once."""
         self.cache = Cache(
             client, namespace=settings.watch_namespace, label_selector=settings.label_selector, gate=gate
         )

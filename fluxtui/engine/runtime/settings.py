@@ -42,7 +42,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     artifact_ttl: float = 60.0
     artifact_records: int = 2
     """How long and how many superseded artifacts of one object are kept."""
+    remotes: int = 32
+    """Remotes that are asked at once, over all clusters."""
     tools: int = 4
-    """Outside tools such as git that run at once."""
+    """Checkouts and the like that run at once, over all clusters."""
     build_workers: int = 2
     """Worker processes for builds, at most the number of CPUs."""

@@ -21,6 +21,7 @@ from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.conditions import violations
 from fluxtui.engine.runtime.controller import Controller
 from fluxtui.engine.runtime.guard import GuardedClient
+from fluxtui.engine.runtime.limits import Limits
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Unchanged, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
@@ -158,7 +159,7 @@ async def working(context: Context, client: Client, scripted: Scripted, tmp_path
     async with GuardedClient(context, lambda: 30.0 if leading() else 0.0) as guarded:
         store = ArtifactStore(tmp_path / "storage")
         settings = EngineSettings(min_retry=0.05, interval_jitter=0.0)
-        cluster = Cluster(guarded, store.for_cluster("alpha"), settings, WorkerPool(1), asyncio.Semaphore(1), leading)
+        cluster = Cluster(guarded, store.for_cluster("alpha"), settings, WorkerPool(1), Limits(settings), leading)
         controller = Controller(scripted, cluster, 2)
         bench = Bench(client, await cluster.resource(GIT_REPOSITORY), controller)
         found.append(bench)

@@ -28,7 +28,7 @@ MAIN = Reference(branch="main")
 
 
 def make(url: str, tmp_path: Path, secret: dict[str, bytes] | None = None) -> Git:
-    return Git(remote(url, secret), tmp_path / "home", asyncio.Semaphore(2))
+    return Git(remote(url, secret), tmp_path / "home")
 
 
 async def test_a_branch_is_resolved_and_checked_out_shallow(repository: Repository, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from fluxtui.engine.runtime.artifacts import ArtifactStore
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.conditions import violations
 from fluxtui.engine.runtime.controller import Controller
+from fluxtui.engine.runtime.limits import Limits
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
 from fluxtui.kube.client import Client, PatchType
@@ -133,7 +134,7 @@ async def bench(client: Client, tmp_path: Path) -> AsyncIterator[Bench]:
     store = ArtifactStore(tmp_path / "storage")
     store.prepare()
     settings = EngineSettings(min_retry=0.1, dependency_requeue=0.1, interval_jitter=0.0)
-    cluster = Cluster(client, store.for_cluster("alpha"), settings, WorkerPool(1), asyncio.Semaphore(4))
+    cluster = Cluster(client, store.for_cluster("alpha"), settings, WorkerPool(1), Limits(settings))
     async with ArtifactServer(store), asyncio.TaskGroup() as group:
         bench = Bench(client, cluster, store)
         tasks = [group.create_task(part.run()) for part in (cluster.cache, bench.controller, cluster.recorder)]

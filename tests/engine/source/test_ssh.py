@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import subprocess
@@ -66,7 +65,7 @@ async def test_git_speaks_through_that_ssh(
     )
     (tools / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    git = Git(remote(f"ssh://git@host{repository.path}", SECRET), tmp_path / "home", asyncio.Semaphore(1))
+    git = Git(remote(f"ssh://git@host{repository.path}", SECRET), tmp_path / "home")
     commit = await git.checkout(await git.resolve(Reference(branch="main")), tmp_path / "tree")
     assert commit.subject == "fleet: first"
     assert "git@host" in (tmp_path / "calls").read_text()

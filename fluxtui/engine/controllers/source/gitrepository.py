@@ -116,11 +116,11 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         else:
             self._watcher.remove(run.key)
         workspace = await run.resources.enter_async_context(run.cluster.artifacts.workspace())
-        git = Git(access, workspace / "home", run.cluster.limiter)
+        git = Git(access, workspace / "home")
         ref = spec.ref
         reference = Reference(ref.branch, ref.tag, ref.semver, ref.name, ref.commit) if ref else Reference()
         with _failures(access, spec.timeout):
-            async with asyncio.timeout(durations.parse(spec.timeout)):
+            async with run.cluster.limits.remotes, asyncio.timeout(durations.parse(spec.timeout)):
                 target = await git.resolve(reference)
         run.share(_Includes(includes))
         run.share(_Source(git, access, target, workspace))
@@ -138,7 +138,7 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         directory = source.workspace / "tree"
         options = Options(spec.recurse_submodules, tuple(spec.sparse_checkout))
         with _failures(source.access, spec.timeout):
-            async with asyncio.timeout(durations.parse(spec.timeout)):
+            async with run.cluster.limits.tools, asyncio.timeout(durations.parse(spec.timeout)):
                 commit = await source.git.checkout(source.target, directory, options)
         await asyncio.to_thread(shutil.rmtree, directory / ".git", ignore_errors=True)
         run.conditions.delete(FETCH_FAILED)
