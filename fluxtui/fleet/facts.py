@@ -27,6 +27,7 @@ SUSPEND_UNTIL = f"{OWN}/suspend-until"
 RECONCILE_EVERY = "fluxcd.controlplane.io/reconcileEvery"
 """Interval of the Flux Operator's kinds, 1h by default."""
 
+_WAITS = "waits for "
 _STATUS = {"True": Ready.TRUE, "False": Ready.FALSE, "Unknown": Ready.UNKNOWN}
 _SILENT = frozenset({"Alert", "Provider", "MetricTemplate", "AlertProvider"})
 """Kinds that are configuration only: their controllers write no status, so they are Ready when they are there."""
@@ -67,6 +68,9 @@ def read_facts(facts: Facts, wire: Wire, kind: Kind | None, now: float, previous
         facts.observed = status.observed_generation or 0
         for said in status.conditions or ():
             _take(facts, said)
+        if facts.ready_message.startswith(_WAITS):
+            own = f"{_WAITS}{metadata.namespace}/"
+            facts.ready_message = intern(facts.ready_message.replace(own, _WAITS))
         if status.history:
             facts.reconciled = max(moment(past.last_reconciled) for past in status.history)
     if facts.ready == Ready.ABSENT:

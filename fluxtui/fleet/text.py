@@ -61,7 +61,8 @@ def shorten(text: str) -> str:
     return _SHA1.sub(r"\1", text)
 
 
-_TEMPORARY = re.compile(r"/tmp/(?:kustomization|gitrepository|helmchart|[a-z]+)-[^/\s'\"]*/(?:[a-z]+-\d+/)?")
+_TEMPORARY = re.compile(r"/?(?:[^\s/'\":]+/)*(?:kustomization|gitrepository|helmchart|helmrelease)-[^\s/'\":]*\d+/")
+"""Working directories of the controllers: `/tmp/kustomization-2030582082/`."""
 _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern), text)
     for pattern, text in (
