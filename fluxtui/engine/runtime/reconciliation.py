@@ -26,7 +26,8 @@ from fluxtui.api.meta import READY, RECONCILING, STALLED
 from fluxtui.engine.runtime.conditions import Conditions, violations
 from fluxtui.engine.runtime.objects import Object, generation_of, is_deleting, key_of, requested_at
 from fluxtui.engine.runtime.outcomes import EventType, Failed, Outcome, Stalled, Unchanged, Waiting
-from fluxtui.kube.errors import Conflict, KubeError, NotFound
+from fluxtui.engine.runtime.status import StatusWriter
+from fluxtui.kube.errors import KubeError
 
 if TYPE_CHECKING:
     from fluxtui.engine.runtime.cluster import Cluster
@@ -39,7 +40,6 @@ PROGRESSING = "Progressing"
 PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
 LAST_PATCH = 5.0
 """Seconds a cancelled run may take to write what it observed."""
-_CONFLICTS = 5
 _OWN_FIELDS = ("conditions", "observedGeneration", "lastHandledReconcileAt")
 
 logger = logging.getLogger("fluxtui.engine")
@@ -57,8 +57,6 @@ class Reconciliation(Generic[T]):
 
     def __init__(self, reconciler: Reconciler[T], cluster: Cluster, raw: Object) -> None:
         self.cluster = cluster
-        self.raw = raw
-        """The object as last read or written."""
         self.key = key_of(raw)
         self.id = str(uuid.uuid4())
         self.annotations: dict[str, str] = {}
@@ -77,6 +75,7 @@ class Reconciliation(Generic[T]):
         self.failure: BaseException | None = None
         """What ended the run, other than an Unchanged; set on exit."""
         self._reconciler = reconciler
+        self._writer = StatusWriter(cluster, reconciler.kind, reconciler.manager, raw)
         self._object: T | None = None
         self._shared: dict[type[Any], Any] = {}
         self._observed = (raw.get("status") or {}).get("observedGeneration")
@@ -84,6 +83,11 @@ class Reconciliation(Generic[T]):
         # A request that comes while this run is under way wants a run of its own.
         self._request = requested_at(raw)
         self._summarize = True
+
+    @property
+    def raw(self) -> Object:
+        """The object as last read or written. Shared: never change it."""
+        return self._writer.raw
 
     @property
     def object(self) -> T:
@@ -278,34 +282,8 @@ class Reconciliation(Generic[T]):
             self.next = Next(backoff=True)
 
     async def _patch(self) -> None:
-        """Bring status on the server in line; nothing is sent when it already is."""
-        for attempt in range(_CONFLICTS):
-            change = _difference(self.raw.get("status") or {}, self._desired())
-            if not change:
-                return
-            meta = self.raw["metadata"]
-            patch = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": change}
-            try:
-                written = await self.cluster.patch_status(
-                    self._reconciler.kind, self.key, patch, self._reconciler.manager
-                )
-            except NotFound:
-                return
-            except Conflict:
-                if attempt + 1 == _CONFLICTS or not await self._refresh():
-                    raise
-            else:
-                self.raw = {**written, "kind": self.raw["kind"], "apiVersion": self.raw["apiVersion"]}
-                self.conditions.commit()
-                return
-
-    async def _refresh(self) -> bool:
-        """Read the object again after a conflict; False when it is another one of the same name."""
-        fresh = await self.cluster.read(self._reconciler.kind, self.key, fresh=True)
-        if fresh["metadata"].get("uid") != self.raw["metadata"].get("uid"):
-            return False
-        self.raw = deepcopy(fresh)
-        return True
+        if await self._writer.write(self._desired()):
+            self.conditions.commit()
 
     def _desired(self) -> dict[str, Any]:
         desired = dict(self.status)
@@ -325,27 +303,3 @@ def _conditions(raw: Object) -> list[dict[str, Any]]:
 
 def _number(observed: object) -> int:
     return observed if isinstance(observed, int) else -1
-
-
-def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON merge patch that turns `old` into `new`; empty when they say the same."""
-    patch: dict[str, Any] = {}
-    for name in old.keys() - new.keys():
-        patch[name] = None
-    for name, value in new.items():
-        before = old.get(name)
-        if isinstance(value, dict) and isinstance(before, dict):
-            inner = _difference(before, value)
-            if inner:
-                patch[name] = inner
-        elif name == "conditions" and _same_conditions(before, value):
-            continue
-        elif before != value or name not in old:
-            patch[name] = value
-    return patch
-
-
-def _same_conditions(old: Any, new: list[dict[str, Any]]) -> bool:
-    if not isinstance(old, list) or len(old) != len(new):
-        return False
-    return {item["type"]: item for item in old} == {item["type"]: item for item in new}
