@@ -12,9 +12,9 @@ from functools import lru_cache
 from fluxtui.api import durations
 from fluxtui.api.kinds import CANARY, EXTERNAL_ARTIFACT, Kind
 from fluxtui.api.meta import READY, RECONCILING, REQUESTED_AT, STALLED
-from fluxtui.fleet.refs import intern
+from fluxtui.fleet.refs import clean, clean_message, intern
 from fluxtui.fleet.states import Facts, Ready
-from fluxtui.fleet.text import brief, one_line
+from fluxtui.fleet.text import one_line
 from fluxtui.fleet.wire import Meta, Said, Status, Wire
 
 OWN = "fluxtui.dev"
@@ -82,15 +82,15 @@ def _take(facts: Facts, said: Said) -> None:
     if said.type == READY:
         facts.ready = _STATUS.get(said.status, Ready.UNKNOWN)
         facts.ready_generation = said.observed_generation
-        facts.ready_reason, facts.ready_message = intern(one_line(said.reason)), intern(brief(said.message))
+        facts.ready_reason, facts.ready_message = clean(said.reason), clean_message(said.message)
     elif said.type == RECONCILING and said.status == "True":
         facts.reconciling = True
         facts.reconciling_generation = said.observed_generation
-        facts.reconciling_reason = intern(one_line(said.reason))
-        facts.reconciling_message = intern(brief(said.message))
+        facts.reconciling_reason = clean(said.reason)
+        facts.reconciling_message = clean_message(said.message)
     elif said.type == STALLED and said.status == "True":
         facts.stalled = True
-        facts.stalled_reason, facts.stalled_message = intern(one_line(said.reason)), intern(brief(said.message))
+        facts.stalled_reason, facts.stalled_message = clean(said.reason), clean_message(said.message)
 
 
 def _without_ready(facts: Facts, wire: Wire, status: Status) -> None:
@@ -104,10 +104,10 @@ def _without_ready(facts: Facts, wire: Wire, status: Status) -> None:
 
 
 def _canary(facts: Facts, status: Status) -> None:
-    phase = one_line(status.phase or "")
-    facts.ready_reason = intern(phase)
+    phase = clean(status.phase or "")
+    facts.ready_reason = phase
     promoted = next((said for said in status.conditions or () if said.type == "Promoted"), None)
-    facts.ready_message = intern(brief(promoted.message)) if promoted else ""
+    facts.ready_message = clean_message(promoted.message) if promoted else ""
     if phase in _CANARY_READY:
         facts.ready = Ready.TRUE
     elif phase == "Failed":

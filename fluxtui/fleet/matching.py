@@ -57,28 +57,37 @@ def compiled(node: Node | None, now: float) -> Predicate:
 
 
 def _all(terms: list[Predicate]) -> Predicate:
-    if len(terms) == 2:
-        first, second = terms
-        return lambda row: first(row) and second(row)
+    first, *others = terms
+    if not others:
+        return first
+    rest = _all(others)
+    return lambda row: first(row) and rest(row)
 
-    return lambda row: all(term(row) for term in terms)
+
+def _remembered(judge: Callable[[str], bool]) -> Callable[[str], bool]:
+    """A judgement of texts that repeat over rows: the names of a fleet are the same in cluster after cluster."""
+    known: dict[str, bool] = {}
+    get = known.get
+
+    def remember(text: str) -> bool:
+        found = get(text)
+        if found is None:
+            found = known[text] = judge(text)
+        return found
+
+    return remember
 
 
 def _text(text: str) -> Predicate:
     """Found in name, namespace or message, or its letters in order in the name."""
     wanted = text.lower()
     fuzzy = re.compile(".*?".join(map(re.escape, wanted))).search if len(wanted) > 1 and " " not in wanted else None
-    seen: dict[str, bool] = {}
+    in_name = _remembered(lambda name: wanted in name or (fuzzy is not None and fuzzy(name) is not None))
+    in_message = _remembered(lambda message: wanted in message.lower())
 
     def match(row: Row) -> bool:
         ref = row.ref
-        if wanted in ref.name or wanted in ref.namespace:
-            return True
-        message = row.message
-        found = seen.get(message)
-        if found is None:
-            found = seen[message] = wanted in message.lower()
-        return found or (fuzzy is not None and fuzzy(ref.name) is not None)
+        return in_name(ref.name) or wanted in ref.namespace or in_message(row.message)
 
     return match
 
@@ -109,12 +118,13 @@ def _positive(node: Field) -> Predicate:
         return _label(node)
     contains = node.op.endswith("~")
     matches = [_matcher(value, contains=contains) for value in node.values]
+    one_of = _remembered(lambda text: any(match(text) for match in matches))
     if node.field == "revision":
-        return lambda row: any(match(row.revision) or match(short_revision(row.revision)) for match in matches)
+        return lambda row: one_of(row.revision) or one_of(short_revision(row.revision))
     if node.field == "source":
-        return lambda row: any(match(text) for match in matches for text in _source_words(row))
+        return lambda row: any(one_of(text) for text in _source_words(row))
     read = _TEXTS[node.field]
-    return lambda row: any(match(read(row)) for match in matches)
+    return lambda row: one_of(read(row))
 
 
 def _source_words(row: Row) -> Iterable[str]:
@@ -142,6 +152,9 @@ def _kind(node: Field) -> Predicate:
             known.add((kind.group, kind.kind))
         else:
             unknown.append(_matcher(value if "*" in value else f"{value}*", contains=node.op.endswith("~")))
+    if not unknown:
+        groups = {kind: group for group, kind in known}
+        return lambda row: groups.get(row.ref.kind) == row.ref.group
     return lambda row: (row.ref.group, row.ref.kind) in known or any(match(row.ref.kind) for match in unknown)
 
 

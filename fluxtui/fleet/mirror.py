@@ -103,8 +103,10 @@ class Mirror:
             wire = read(obj)
             ref = ref_of(cluster, wire)
             previous = self.rows.get(ref)
+            if previous:
+                ref = previous.ref
             lost = self._lost.get((cluster, ref.group, ref.kind), 0.0)
-            row = row_of(cluster, wire, now, previous, lost_since=lost, stale_controllers=stale)
+            row = row_of(cluster, wire, now, previous, ref=ref, lost_since=lost, stale_controllers=stale)
             self._put(row, previous, now)
             refs.append(row.ref)
         self.events += len(refs)

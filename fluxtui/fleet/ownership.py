@@ -14,18 +14,29 @@ def walk(walk: Walk) -> None:
     """Add clusters, their roots, and below them what they applied."""
     mirror = walk.mirror
     for cluster in mirror.clusters:
-        refs = mirror.refs(cluster)
-        passing = set(walk.passing(refs)) if walk.match else set(refs)
-        shown = _with_owners(walk, passing) if walk.match else passing
-        if not walk.cluster(cluster, sorted(passing) if walk.match else ()):
+        passing = set(walk.passing(mirror.refs(cluster))) if walk.match else set()
+        if not walk.cluster(cluster, sorted(passing)):
             continue
-        roots = sorted((ref for ref in shown if _is_root(walk, ref)), key=lambda ref: _order(walk, ref))
-        for ref in walk.ordered(roots):
-            if walk.match:
+        roots = _roots(walk, cluster)
+        if walk.match:
+            shown = _with_owners(walk, passing)
+            for ref in walk.ordered([ref for ref in roots if ref in shown]):
                 _narrow(walk, ref, 1, ref, shown, frozenset())
-            else:
-                walk.object(ref, 1, ref)
+        else:
+            walk.objects(walk.ordered(roots), 1)
         walk.notices(cluster)
+
+
+def _roots(walk: Walk, cluster: str) -> list[Ref]:
+    """The rows that nobody owns: those that own others first."""
+    mirror = walk.mirror
+    revision = sum(mirror.revision(cluster, category) for category in Category)
+    known = walk.cache.get(("roots", cluster))
+    if known and known[0] == revision:
+        return known[1]
+    roots = sorted((ref for ref in mirror.refs(cluster) if _is_root(walk, ref)), key=lambda ref: _order(walk, ref))
+    walk.cache["roots", cluster] = (revision, roots)
+    return roots
 
 
 def _is_root(walk: Walk, ref: Ref) -> bool:

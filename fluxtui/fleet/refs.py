@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from fluxtui.api.kinds import BY_KIND, KINDS
+from fluxtui.fleet.text import brief, one_line
 
 _GROUPS = {kind.kind: kind.group for kind in KINDS}
 _MOST_TEXTS = 65536
@@ -60,22 +63,30 @@ def group_of(api_version: str, kind: str) -> str:
 
 
 class Interner:
-    """Repeated texts kept once. Bounded: when full it forgets all, which costs sharing but never correctness."""
+    """Repeated texts kept once, each made presentable once. Bounded: when full it forgets all, which costs sharing but
+    never correctness."""
 
-    def __init__(self, most: int = _MOST_TEXTS) -> None:
+    def __init__(self, make: Callable[[str], str] = str, most: int = _MOST_TEXTS) -> None:
+        """`make` gives the text to keep."""
         self._texts: dict[str, str] = {}
+        self._make = make
         self._most = most
 
     def __call__(self, text: str) -> str:
-        """The one copy of `text`."""
+        """The one copy of what `make` gives for `text`."""
         known = self._texts.get(text)
         if known is not None:
             return known
         if len(self._texts) >= self._most:
             self._texts.clear()
-        self._texts[text] = text
-        return text
+        made = self._make(text)
+        self._texts[text] = made
+        return made
 
 
 intern = Interner()
-"""The table of all rows: namespaces, kinds, reasons, messages, revisions."""
+"""Texts as they are: kinds, groups, names in references."""
+clean = Interner(one_line)
+"""Names, reasons and revisions, as one clean line."""
+clean_message = Interner(brief)
+"""Messages, brief."""

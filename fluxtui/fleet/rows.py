@@ -14,10 +14,12 @@ import msgspec
 from fluxtui.api.kinds import BY_KIND, Category, Kind
 from fluxtui.fleet.facts import moment, read_facts
 from fluxtui.fleet.links import depends_of, inventory_of, owner_of, source_of
-from fluxtui.fleet.refs import Ref, from_inventory, intern
+from fluxtui.fleet.refs import Interner, Ref, clean, from_inventory, intern
 from fluxtui.fleet.states import Facts, State, state_of
 from fluxtui.fleet.text import one_line, short_revision, without_credentials
 from fluxtui.fleet.wire import ChartTemplate, Past, Pick, Spec, Status, Wire, read
+
+_clean_detail = Interner(lambda text: without_credentials(one_line(text)))
 
 
 class Row(Facts, gc=False, kw_only=True):
@@ -82,9 +84,8 @@ class Row(Facts, gc=False, kw_only=True):
 def ref_of(cluster: str, wire: Wire) -> Ref:
     """The key of an object."""
     metadata = wire.metadata
-    group = intern(wire.api_version.rpartition("/")[0])
-    namespace, name = one_line(metadata.namespace), one_line(metadata.name)
-    return Ref(cluster, group, intern(wire.kind), intern(namespace), intern(name))
+    group = clean(wire.api_version.rpartition("/")[0])
+    return Ref(cluster, group, clean(wire.kind), clean(metadata.namespace), clean(metadata.name))
 
 
 def row_of(
@@ -93,10 +94,12 @@ def row_of(
     now: float,
     previous: Row | None = None,
     *,
+    ref: Ref | None = None,
     lost_since: float = 0.0,
     stale_controllers: Collection[str] = (),
 ) -> Row:
-    """The judged row of an object. `previous` is the row of the same object before, if there was one.
+    """The judged row of an object. `previous` is the row of the same object before, if there was one; `ref` its key,
+    if it is known.
 
     Raises ValueError for what is no object.
     """
@@ -104,7 +107,7 @@ def row_of(
     group, _, version = wire.api_version.rpartition("/")
     kind = BY_KIND.get((group, wire.kind))
     row = Row(
-        ref=previous.ref if previous else ref_of(cluster, wire),
+        ref=ref or ref_of(cluster, wire),
         version=intern(version),
         category=kind.category if kind else Category.OTHER,
         created=moment(wire.metadata.creation_timestamp or ""),
@@ -117,10 +120,10 @@ def row_of(
     )
     read_facts(row, wire, kind, now, previous)
     if wire.spec:
-        row.detail = intern(without_credentials(one_line(_detail(wire.spec))))
+        row.detail = _clean_detail(_detail(wire.spec))
     if wire.status:
-        row.revision = intern(one_line(_revision(wire.status)))
-        row.attempted = intern(one_line(wire.status.last_attempted_revision or ""))
+        row.revision = clean(_revision(wire.status))
+        row.attempted = clean(wire.status.last_attempted_revision or "")
     found = state_of(row, now, lost_since=lost_since, stale_controllers=stale_controllers)
     row.state, row.before, row.reason, row.message = found
     return row
@@ -139,7 +142,7 @@ def judged(row: Row, now: float, *, lost_since: float = 0.0, stale_controllers: 
 def _labels(labels: Mapping[str, str] | None) -> str:
     if not labels:
         return ""
-    return intern(one_line("," + "".join(f"{key}={labels[key]}," for key in sorted(labels))))
+    return clean("," + "".join([f"{key}={labels[key]}," for key in sorted(labels)]))
 
 
 def _changed(wire: Wire) -> float:

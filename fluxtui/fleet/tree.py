@@ -5,7 +5,7 @@ Nothing is kept but lists that are still true: flattening 50,000 rows costs a fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from fluxtui.api.kinds import KINDS, Category
 from fluxtui.fleet import failures, ownership, sources
@@ -25,11 +25,12 @@ class Tree:
         self.mirror = mirror
         self._sorted: dict[tuple[str, Category], tuple[int, list[Ref]]] = {}
         self._closed: dict[tuple[str, Category], tuple[int, list[Line]]] = {}
+        self._cache: dict[Hashable, tuple[int, list[Ref]]] = {}
         self._flat: tuple[tuple[int, ...], list[Line]] | None = None
 
     def flatten(self, shape: Shape) -> list[Line]:
         """The lines from top to bottom."""
-        walk = Walk(self.mirror, shape)
+        walk = Walk(self.mirror, shape, self._cache)
         views: dict[View, Callable[[Walk], None]] = {
             View.KIND: self._kinds,
             View.OWNERSHIP: ownership.walk,
@@ -68,31 +69,36 @@ class Tree:
         """Clusters, their categories, objects by kind and name."""
         touched = {(key.cluster, self._category(key)) for key in walk.shape.expanded if isinstance(key, Ref)}
         for cluster in self.mirror.clusters:
-            groups = {category: self._passing(walk, cluster, category) for category in Category}
-            if not walk.cluster(cluster, [ref for refs in groups.values() for ref in refs] if walk.match else ()):
+            groups = {category: self._passing(walk, self._closed_lines(cluster, category)) for category in Category}
+            passing = [line.ref for lines in groups.values() for line in lines if line.ref] if walk.match else ()
+            if not walk.cluster(cluster, passing):
                 continue
-            for category, refs in groups.items():
-                if refs and self._group(walk, cluster, category, refs):
-                    if walk.plain and (cluster, category) not in touched:
-                        walk.lines += self._closed_lines(cluster, category)
+            for category, lines in groups.items():
+                if lines and self._group(walk, cluster, category, lines):
+                    if walk.shape.failures_first or (cluster, category) in touched:
+                        walk.objects(walk.ordered([line.ref for line in lines if line.ref]), 2)
                     else:
-                        walk.objects(walk.ordered(refs), 2)
+                        walk.lines += lines
             walk.notices(cluster)
 
     def _category(self, ref: Ref) -> Category | None:
         row = self.mirror.rows.get(ref)
         return row.category if row else None
 
-    def _passing(self, walk: Walk, cluster: str, category: Category) -> Collection[Ref]:
-        return walk.passing(self._sorted_refs(cluster, category))
+    def _passing(self, walk: Walk, lines: list[Line]) -> list[Line]:
+        """The OBJECT lines whose rows the filter lets through."""
+        match, rows = walk.match, self.mirror.rows
+        if match is None:
+            return lines
+        return [line for line in lines if line.ref and match(rows[line.ref])]
 
     @staticmethod
-    def _group(walk: Walk, cluster: str, category: Category, refs: Collection[Ref]) -> bool:
+    def _group(walk: Walk, cluster: str, category: Category, lines: list[Line]) -> bool:
         """Add the line of a category; whether it is open."""
         filtered = walk.match is not None
         key = group_key(cluster, category)
         opened = walk.is_open(key, by_itself=filtered)
-        members = tuple(refs) if filtered else ()
+        members = tuple([line.ref for line in lines if line.ref]) if filtered else ()
         walk.lines.append(
             Line(key, 1, LineType.GROUP, True, opened, cluster, category, None, None, category, members, filtered)
         )
@@ -100,10 +106,11 @@ class Tree:
 
     def _flatly(self, walk: Walk) -> None:
         """All objects, by name."""
-        if walk.plain and not any(isinstance(key, Ref) for key in walk.shape.expanded):
-            walk.lines += self._flat_lines()
+        lines = self._passing(walk, self._flat_lines())
+        if walk.shape.failures_first or any(isinstance(key, Ref) for key in walk.shape.expanded):
+            walk.objects(walk.ordered([line.ref for line in lines if line.ref]), 0)
         else:
-            walk.objects(walk.ordered(walk.passing(line.ref for line in self._flat_lines() if line.ref)), 0)
+            walk.lines += lines
         for cluster in self.mirror.clusters:
             walk.notices(cluster, depth=0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from fluxtui.fleet.branches import Child, named
 from fluxtui.fleet.clusters import ClusterInfo, Phase
@@ -20,16 +20,13 @@ _DEEPEST = 12
 class Walk:
     """One flattening."""
 
-    def __init__(self, mirror: Mirror, shape: Shape) -> None:
+    def __init__(self, mirror: Mirror, shape: Shape, cache: dict[Hashable, tuple[int, list[Ref]]]) -> None:
+        """`cache` is the tree's own: lists of rows, each with the revision it was made at."""
         self.mirror = mirror
         self.shape = shape
+        self.cache = cache
         self.lines: list[Line] = []
         self.match: Predicate | None = shape.query.matcher(mirror.clock()) if shape.query else None
-
-    @property
-    def plain(self) -> bool:
-        """Whether rows come unfiltered and in their own order."""
-        return self.match is None and not self.shape.failures_first
 
     def is_open(self, key: Key, *, by_itself: bool = False) -> bool:
         """Whether a node is open; `by_itself`: unless it was folded."""
