@@ -11,17 +11,23 @@ import yaml
 from fluxtui.api.crds import all_crds
 from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context, load
+from fluxtui.sandbox.cluster import SandboxCluster
 from tests.engine.polling import eventually
 
 
 @pytest.fixture
-async def context(tmp_path: Path) -> AsyncIterator[Context]:
-    """The context of a fresh sandbox cluster."""
-    sandbox = pytest.importorskip("fluxtui.sandbox.cluster")
-    async with sandbox.SandboxCluster("alpha") as cluster:
-        file = tmp_path / "sandbox.kubeconfig"
-        file.write_text(yaml.safe_dump(cluster.kubeconfig()))
-        yield load([str(file)]).contexts[0]
+async def sandbox() -> AsyncIterator[SandboxCluster]:
+    """A fresh cluster whose faults a test may switch."""
+    async with SandboxCluster("alpha") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def context(sandbox: SandboxCluster, tmp_path: Path) -> Context:
+    """The context of the fresh cluster."""
+    file = tmp_path / "sandbox.kubeconfig"
+    file.write_text(yaml.safe_dump(sandbox.kubeconfig()))
+    return load([str(file)]).contexts[0]
 
 
 @pytest.fixture
