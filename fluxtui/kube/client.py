@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import msgspec
@@ -223,7 +223,7 @@ class Client(Connection):
         since: float | None = None,
         previous: bool = False,
         timestamps: bool = False,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Lines of a container's log, without newline, not neutralised; `since` in seconds before now.
 
         Lines longer than a megabyte come in pieces. Wrap in `contextlib.aclosing` when leaving early.

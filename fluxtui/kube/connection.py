@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from fluxtui import __version__
 from fluxtui.kube.credentials import Credentials
-from fluxtui.kube.errors import ServerError, TooManyRequests
+from fluxtui.kube.errors import ServerError, TooManyRequests, Unreachable
 from fluxtui.kube.impersonation import impersonation_headers
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.liveness import Liveness
@@ -78,7 +78,8 @@ class Connection:
             await self.close()
 
     async def close(self) -> None:
-        """Close all connections. `async with` does it."""
+        """Close all connections, ending streams with Unreachable. `async with` does it."""
+        self.liveness.abort(Unreachable(f"{self.context.host}: the connection was closed"))
         if self._transport is not None:
             await self._transport.close()
 

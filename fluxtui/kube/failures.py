@@ -39,7 +39,7 @@ def _cause(error: Exception, proxy: Proxy | None, limit: float | None) -> str:
         case aiohttp.ClientConnectorError():
             return f"{via}{_system(error.os_error)}"
         case TimeoutError():
-            return f"{via}no answer" + (f" within {limit:g} s" if limit else " in time")
+            return f"{via}no answer" + (f" within {limit:.3g} s" if limit else " in time")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | aiohttp.ClientConnectionResetError():
             return "the connection was cut"
         case aiohttp.ClientResponseError():

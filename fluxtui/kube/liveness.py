@@ -108,6 +108,13 @@ class Liveness:
         if not self._streams:
             self._busy.clear()
 
+    def abort(self, error: KubeError) -> None:
+        """End all streams with `error`."""
+        for stream in self._streams:
+            stream.abort(_again(error))
+        self._streams.clear()
+        self._busy.clear()
+
     async def up(self, probe: Probe) -> None:
         """Return when the server is known to be there; otherwise ask, once, at its time.
 
@@ -143,10 +150,7 @@ class Liveness:
                 await self._ask(probe, self._patience)
             except (Unreachable, AuthError, ConfigError) as error:
                 self.failed(error)
-                for stream in list(self._streams):
-                    stream.abort(_again(error))
-                self._streams.clear()
-                self._busy.clear()
+                self.abort(error)
 
     async def _ask(self, probe: Probe, patience: float | None) -> None:
         began = time.monotonic()

@@ -365,26 +365,29 @@ async def test_a_busy_server_is_asked_nothing() -> None:
 
 
 async def test_a_dead_server_is_asked_by_one_for_all_and_found_again() -> None:
-    async with scripted() as first:
-        async with Client(context(first.url), liveness=Liveness(max_pause=0.1)) as client, asyncio.TaskGroup() as group:
-            mirrors = [Mirror() for _ in range(5)]
+    async with (
+        scripted() as first,
+        Client(context(first.url), liveness=Liveness(max_pause=0.1)) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        mirrors = [Mirror() for _ in range(5)]
 
-            async def follow(mirror: Mirror) -> None:
-                async for batch in watch(client, CONFIG_MAPS, on_state=mirror.states.append, timing=FAST):
-                    mirror.apply(batch)
+        async def follow(mirror: Mirror) -> None:
+            async for batch in watch(client, CONFIG_MAPS, on_state=mirror.states.append, timing=FAST):
+                mirror.apply(batch)
 
-            tasks = [group.create_task(follow(mirror)) for mirror in mirrors]
-            await until(lambda: len(first.watches) == 5)
-            first.frozen.clear()
-            first.cut()
-            await until(lambda: len(first.seen("version")) == 2)
-            # All five lost their streams; one question is under way for all.
-            assert len(first.seen("watch")) == 5
-            first.frozen.set()
-            await until(lambda: all(mirror.phase is Phase.LIVE for mirror in mirrors))
-            assert all(mirror.lists == 1 for mirror in mirrors)
-            for task in tasks:
-                task.cancel()
+        tasks = [group.create_task(follow(mirror)) for mirror in mirrors]
+        await until(lambda: len(first.watches) == 5)
+        first.frozen.clear()
+        first.cut()
+        await until(lambda: len(first.seen("version")) == 2)
+        # All five lost their streams; one question is under way for all.
+        assert len(first.seen("watch")) == 5
+        first.frozen.set()
+        await until(lambda: all(mirror.phase is Phase.LIVE for mirror in mirrors))
+        assert all(mirror.lists == 1 for mirror in mirrors)
+        for task in tasks:
+            task.cancel()
 
 
 async def test_a_server_that_is_gone_and_comes_back_is_right_after_one_list() -> None:
