@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.fixtures_sandbox"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_implicit_loop() -> None:
