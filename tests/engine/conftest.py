@@ -13,6 +13,15 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context, load
 from fluxtui.sandbox.cluster import SandboxCluster
 from tests.engine.polling import eventually
+from tests.engine.source.repositories import Repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """`<tmp_path>/repositories/fleet` with one commit."""
+    repository = Repository(tmp_path / "repositories" / "fleet")
+    repository.commit("fleet: first", {"apps/web.yaml": "kind: Deployment\n", "README.md": "# fleet\n"})
+    return repository
 
 
 @pytest.fixture

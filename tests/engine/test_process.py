@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,62 +19,11 @@ from fluxtui.engine.process import HOST_ANNOTATION, LOG_ANNOTATION, Engine
 from fluxtui.engine.runtime.artifacts import slug
 from fluxtui.engine.runtime.leases import LEASES
 from fluxtui.engine.runtime.objects import micro_timestamp
-from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
+from tests.engine.harness import LEASE, QUICK, create, lease, revision, running, state
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository
-
-QUICK = EngineSettings(
-    lease_duration=2, renew_deadline=1.5, retry_period=0.2, drain_deadline=2, min_retry=0.1, interval_jitter=0
-)
-LEASE = "source-controller-leader-election"
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    repository = Repository(tmp_path / "fleet")
-    repository.commit("first", {"a.yaml": "a"})
-    return repository
-
-
-@asynccontextmanager
-async def running(engine: Engine, *contexts: Context, changes: Any = None) -> AsyncIterator[asyncio.Task[None]]:
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(engine.run(contexts, changes))
-        try:
-            yield task
-        finally:
-            engine.stop.set()
-
-
-def state(engine: Engine, context: str) -> str:
-    return next((found.state for found in engine.states if found.context == context), "")
-
-
-async def create(client: Client, url: str, name: str = "fleet") -> None:
-    resource = (await client.resources()).by_plural("gitrepositories")
-    assert resource is not None
-    await client.create(
-        resource,
-        {
-            "apiVersion": resource.api_version,
-            "kind": "GitRepository",
-            "metadata": {"name": name, "namespace": "flux-system"},
-            "spec": {"interval": "10m", "url": url, "ref": {"branch": "main"}},
-        },
-    )
-
-
-async def revision(client: Client, name: str = "fleet") -> str:
-    resource = (await client.resources()).by_plural("gitrepositories")
-    assert resource is not None
-    obj = await client.get(resource, name, "flux-system")
-    return str((obj.get("status") or {}).get("artifact", {}).get("revision", ""))
-
-
-async def lease(client: Client) -> dict[str, Any]:
-    return await client.get(LEASES, LEASE, "flux-system")
 
 
 async def test_a_dead_cluster_does_not_touch_a_live_one(

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.engine.source.repositories import GitServer, Repository, http_backend, serving
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    """`<tmp_path>/repositories/fleet` with one commit."""
-    repository = Repository(tmp_path / "repositories" / "fleet")
-    repository.commit("fleet: first", {"apps/web.yaml": "kind: Deployment\n", "README.md": "# fleet\n"})
-    return repository
 
 
 @pytest.fixture
