@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -28,12 +29,12 @@ import click
 def command(clusters: int, names: str | None, kubeconfig_out: Path | None, no_simulate: bool, speed: float) -> None:
     """Serve API servers in process, on loopback, without any Kubernetes.
 
-    Once all serve, one line of JSON is printed on stdout: {"kubeconfig": FILE, "contexts": [NAME…], "control": URL}. Logs
-    go to stderr. The kubeconfig is removed at the end.
+    Once all serve, one line of JSON is printed on stdout: {"kubeconfig": FILE, "contexts": [NAME…], "control": URL}.
+    Logs go to stderr. The kubeconfig is removed at the end.
 
     Deployments, StatefulSets, DaemonSets and Jobs get pods that become ready. Annotations of the workload or of its
-    pod template decide otherwise: sandbox.fluxtui.dev/behavior: ready, crash, image-pull, never-ready, complete, fail or
-    slow; …/delay: 2s; …/exit-message; …/log.
+    pod template decide otherwise: sandbox.fluxtui.dev/behavior: ready, crash, image-pull, never-ready, complete, fail
+    or slow; …/delay: 2s; …/exit-message; …/log.
 
     Faults are switched over HTTP: POST CONTROL/clusters/NAME/fault with {"fault": F}, where F is refuse, freeze, slow,
     gone, too-many, error, unauthorized, garbage, cut, or empty for none.
@@ -63,7 +64,7 @@ async def _serve(names: list[str], kubeconfig: Path, *, simulate: bool, speed: f
         loop.add_signal_handler(number, stop.set)
     async with SandboxFleet(names, simulate=simulate, speed=speed) as fleet:
         fleet.write(kubeconfig)
-        said = {"kubeconfig": str(kubeconfig.resolve()), "contexts": names, "control": fleet.control}
+        said = {"kubeconfig": os.path.abspath(kubeconfig), "contexts": names, "control": fleet.control}
         click.echo(json.dumps(said))
         sys.stdout.flush()
         await stop.wait()
