@@ -164,7 +164,7 @@ class ClusterEngine:
                 await self._stop.wait()
                 cache.cancel()
                 await self._drain(controllers, runs)
-                await cluster.recorder.flush()
+                await cluster.recorder.flush(shared.settings.release_deadline)
                 recorder.cancel()
         finally:
             self._leading = False

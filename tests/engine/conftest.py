@@ -15,6 +15,8 @@ from fluxtui.sandbox.cluster import SandboxCluster
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository
 
+CRDS = all_crds()
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
@@ -48,9 +50,9 @@ async def client(context: Context) -> AsyncIterator[Client]:
         assert namespaces is not None
         assert crds is not None
         await client.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})
-        for crd in all_crds():
+        for crd in CRDS:
             await client.create(crds, crd)
-        plurals = [crd["spec"]["names"]["plural"] for crd in all_crds()]
+        plurals = [crd["spec"]["names"]["plural"] for crd in CRDS]
 
         async def served() -> bool:
             found = await client.resources(refresh=True)

@@ -14,7 +14,13 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
 
 QUICK = EngineSettings(
-    lease_duration=2, renew_deadline=1.5, retry_period=0.2, drain_deadline=2, min_retry=0.1, interval_jitter=0
+    lease_duration=2,
+    renew_deadline=1.5,
+    retry_period=0.2,
+    drain_deadline=2,
+    release_deadline=0.5,
+    min_retry=0.1,
+    interval_jitter=0,
 )
 LEASE = "source-controller-leader-election"
 

@@ -36,8 +36,6 @@ LEASES = Resource(
 )
 IDENTITY_PREFIX = "fluxtui_"
 """Holder identities of this engine start with it; upstream's start with the name of a pod."""
-RELEASE = 5.0
-"""Seconds the release of the Leases may take at the end."""
 
 logger = logging.getLogger("fluxtui.engine.leases")
 
@@ -286,7 +284,7 @@ class LeaderElection:
         """Release what is held, so that the next holder need not wait; as client-go's ReleaseOnCancel."""
         held, self._held = self._held, {}
         try:
-            async with asyncio.timeout(RELEASE):
+            async with asyncio.timeout(self._settings.release_deadline):
                 for name, lease in held.items():
                     body = self._body(name, lease, int(lease["spec"].get("leaseTransitions") or 0), micro_timestamp())
                     body["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}

@@ -39,6 +39,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Leader election: how long a Lease lasts, when a leader gives up renewing, how often it tries."""
     drain_deadline: float = 20.0
     """How long runs in flight may go on after a request to stop."""
+    release_deadline: float = 5.0
+    """How long giving back the Leases, and posting the last events, may take."""
     artifact_ttl: float = 60.0
     artifact_records: int = 2
     """How long and how many superseded artifacts of one object are kept."""
