@@ -1,0 +1,164 @@
+"""`fluxtui get`: the Flux objects of all selected clusters."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fluxtui.cli import output
+from fluxtui.cli.contact import Answers, Listing, Trouble, ask_all, list_objects
+from fluxtui.cli.options import EXIT_CODES, Selection, cluster_options, namespace_options, select
+from fluxtui.cli.options import query as query_of
+from fluxtui.cli.words import Wanted, wanted
+from fluxtui.fleet.query import Query
+from fluxtui.fleet.rows import Row, row_of
+
+if TYPE_CHECKING:
+    from fluxtui.kube.client import Client
+
+Found = list[tuple[Row, dict[str, Any]]]
+
+HELP = f"""List Flux objects of all selected clusters at once.
+
+KIND is a kind or one of its words (ks, hr, gitrepo), two of flux's words (source git, image policy), several with
+commas (ks,hr), a whole family (sources all) or all. NAMEs narrow the list; KIND/NAME works too.
+
+\b
+  fluxtui get all -A --status-selector state=trouble
+  fluxtui get ks --context 'prod-*' -A --status-selector 'ready=false since<1h'
+  fluxtui get source git fleet -o yaml
+
+--status-selector takes the console's filter language: ready=false, state!=ready, kind=hr, cluster=prod-*, ns=…, age>2d,
+message~timeout, text. JSON and YAML hold the objects themselves: {{"items": [{{"cluster": …, "state": …, object…}}],
+"errors": [{{"cluster": …, "message": …}}]}}; with --watch one document an object. Names are KIND/NAMESPACE/NAME, after
+the context and a tab where there are several contexts.
+
+{EXIT_CODES}"""
+
+
+@click.command(help=HELP)
+@click.argument("words", nargs=-1, metavar="KIND [NAME]...")
+@cluster_options("30s")
+@namespace_options
+@click.option("-l", "--label-selector", default="", metavar="SELECTOR", help="Only objects whose labels match.")
+@click.option(
+    "--status-selector", "--filter", "query", callback=query_of, default="", metavar="FILTER", help="Only what passes."
+)
+@click.option("-o", "--output", "form", type=click.Choice(output.FORMATS), default="table", show_default=True)
+@click.option("-w", "--watch", is_flag=True, help="Go on with what changes, until interrupted.")
+@click.option("--no-headers", "--no-header", is_flag=True, help="No headings above the table.")
+def command(
+    words: tuple[str, ...],
+    files: tuple[str, ...],
+    patterns: tuple[str, ...],
+    config_path: Path | None,
+    timeout: float,
+    namespace: str,
+    all_namespaces: bool,
+    label_selector: str,
+    query: Query,
+    form: str,
+    watch: bool,
+    no_headers: bool,
+) -> None:
+    """List objects."""
+    meant = wanted(words)
+    where = select(files, patterns, config_path, timeout, namespace, all_namespaces)
+    if watch:
+        from fluxtui.cli.watching import follow
+
+        sys.exit(asyncio.run(follow(where, meant, label_selector, query, form, headings=not no_headers)))
+    sys.exit(asyncio.run(_get(where, meant, label_selector, query, form, headings=not no_headers)))
+
+
+async def _get(where: Selection, meant: Wanted, selector: str, query: Query, form: str, *, headings: bool) -> int:
+    async def ask(client: Client) -> Listing:
+        return await list_objects(client, meant, where.namespace, selector)
+
+    answers = await ask_all(where.contexts, where.timeout, ask)
+    troubles = troubles_of(answers)
+    found, missing = chosen(answers, meant, query)
+    show(found, troubles, where, meant, form, headings=headings)
+    for name in missing:
+        click.echo(f'✗ {meant.title} "{name}" not found{_somewhere(where)}', err=True)
+    if not found and not missing and not troubles and form in ("table", "wide"):
+        click.echo(f"no {meant.title} objects found{_somewhere(where)}", err=True)
+    return 1 if troubles or missing else 0
+
+
+def _somewhere(where: Selection) -> str:
+    return f" in namespace {where.namespace}" if where.namespace else ""
+
+
+def troubles_of(answers: Answers[Listing]) -> list[Trouble]:
+    """Clusters that did not answer, and kinds that others could not list; told on stderr."""
+    answers.troubles += [Trouble(name, problem) for name, listing in answers.of.items() for problem in listing.problems]
+    answers.complain()
+    return answers.troubles
+
+
+def chosen(answers: Answers[Listing], meant: Wanted, query: Query) -> tuple[Found, list[str]]:
+    """The objects that were asked for and pass the filter, as rows, and the names that no cluster has."""
+    now = time.time()
+    matches = query.matcher(now)
+    found: Found = []
+    seen: set[str] = set()
+    for cluster, listing in answers.of.items():
+        for obj in sorted(listing.objects, key=_order(meant)):
+            row = row_of(cluster, obj, now)
+            names = {row.ref.name, row.ref.path}
+            if meant.names and not names.intersection(meant.names):
+                continue
+            seen |= names
+            if matches(row):
+                found.append((row, obj))
+    return found, [name for name in meant.names if name not in seen]
+
+
+def _order(meant: Wanted) -> Any:
+    ranks = {kind.kind: rank for rank, kind in enumerate(meant.kinds)}
+
+    def key(obj: dict[str, Any]) -> tuple[Any, ...]:
+        metadata = obj.get("metadata") or {}
+        kind = obj.get("kind", "")
+        return ranks.get(kind, len(ranks)), kind, metadata.get("namespace", ""), metadata.get("name", "")
+
+    return key
+
+
+def show(
+    found: Sequence[tuple[Row, dict[str, Any]]],
+    troubles: Iterable[Trouble],
+    where: Selection,
+    meant: Wanted,
+    form: str,
+    *,
+    headings: bool,
+) -> None:
+    """Print rows in one of the forms."""
+    if form in ("json", "yaml"):
+        document = {"items": [output.item(obj, row) for row, obj in found], "errors": output.errors_of(troubles)}
+        (output.print_json if form == "json" else output.print_yaml)(document)
+    elif form == "name":
+        for row, _ in found:
+            click.echo(output.name_of(row, several=where.several))
+    else:
+        table_of(where, meant, [row for row, _ in found], wide=form == "wide").print(headings=headings)
+
+
+def table_of(where: Selection, meant: Wanted, rows: Iterable[Row], *, wide: bool) -> output.Table:
+    """The table for what was asked."""
+    return output.row_table(
+        rows,
+        several=where.several,
+        namespaces=not where.namespace,
+        kinds=len(meant.kinds) + len(meant.words) > 1,
+        wide=wide,
+        now=time.time(),
+    )

@@ -1,0 +1,144 @@
+"""What the verbs have in common on the command line: which clusters, which namespace, how long, in which form.
+
+Exit codes of all verbs: 0 everything asked for was had; 1 a cluster did not answer, or an object was not found, refused
+or failed; 2 wrong usage, settings or kubeconfig.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+import msgspec
+
+from fluxtui import config
+from fluxtui.api import durations
+from fluxtui.api.meta import FLUX_NAMESPACE
+from fluxtui.config import Settings, SettingsError
+from fluxtui.fleet.query import Query, QueryError
+from fluxtui.kube import kubeconfig as kubeconfigs
+from fluxtui.kube.errors import ConfigError
+from fluxtui.kube.kubeconfig import Context
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_CODES = """Exit codes: 0 all that was asked for; 1 a cluster did not answer, or an object was not found, refused or
+failed (what the other clusters said is printed all the same); 2 wrong usage, settings or kubeconfig."""
+
+NAMESPACE_VARIABLE = "FLUX_SYSTEM_NAMESPACE"
+"""The flux CLI's variable for the namespace that is meant when none is given."""
+
+
+def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """An option's value as seconds: `30s`, `5m`, `1h30m`."""
+    try:
+        return durations.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def query(ctx: click.Context, param: click.Parameter, value: str) -> Query:
+    """An option's value as a filter of fleet.query."""
+    try:
+        return Query.parse(value)
+    except QueryError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Where a verb looks."""
+
+    contexts: tuple[Context, ...]
+    explicit: bool
+    """Whether contexts were chosen by name or pattern."""
+    namespace: str
+    """Empty for all namespaces."""
+    timeout: float
+    settings: Settings
+
+    @property
+    def several(self) -> bool:
+        """Whether answers of several clusters come together."""
+        return len(self.contexts) > 1
+
+
+def cluster_options(timeout: str) -> Callable[[F], F]:
+    """--kubeconfig, --context, --config and --timeout with this default."""
+    options = (
+        click.option(
+            "--kubeconfig", "files", multiple=True, metavar="FILE", help="Kubeconfig file or glob; repeatable."
+        ),
+        click.option(
+            "--context",
+            "patterns",
+            multiple=True,
+            metavar="NAME",
+            help="Context or pattern (prod-*); repeatable [default: all].",
+        ),
+        click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file."),
+        click.option("--timeout", callback=duration, default=timeout, show_default=True, help="Time for each cluster."),
+    )
+    return _applied(options)
+
+
+def namespace_options(function: F) -> F:
+    """-n and -A."""
+    options = (
+        click.option(
+            "-n",
+            "--namespace",
+            default="",
+            metavar="NAME",
+            help=f"Namespace [default: {FLUX_NAMESPACE}, as flux has it].",
+        ),
+        click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces."),
+    )
+    return _applied(options)(function)
+
+
+def _applied(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def select(
+    files: Sequence[str],
+    patterns: Sequence[str],
+    config_path: Path | None,
+    timeout: float,
+    namespace: str = "",
+    all_namespaces: bool = False,
+) -> Selection:
+    """The clusters and the namespace that the options mean; warnings about kubeconfigs go to stderr.
+
+    Ends the program with exit code 2 when settings or kubeconfigs are wrong.
+    """
+    if namespace and all_namespaces:
+        raise click.UsageError("-n and -A exclude each other")
+    try:
+        settings = config.load(config_path)
+        wanted = tuple(patterns) or settings.clusters.contexts
+        found = kubeconfigs.load(tuple(files) or settings.clusters.kubeconfigs)
+        contexts = kubeconfigs.select(found, wanted)
+    except (SettingsError, ConfigError) as error:
+        fail(str(error))
+    for warning in found.warnings:
+        click.echo(f"fluxtui: {warning}", err=True)
+    if not contexts:
+        fail("the kubeconfig has no usable context")
+    where = "" if all_namespaces else namespace or os.environ.get(NAMESPACE_VARIABLE) or FLUX_NAMESPACE
+    return Selection(contexts, bool(patterns), where, timeout, settings)
+
+
+def fail(message: str) -> NoReturn:
+    """End the program: wrong usage, settings or kubeconfig."""
+    click.echo(f"fluxtui: {message}", err=True)
+    sys.exit(2)
