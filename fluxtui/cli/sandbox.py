@@ -44,6 +44,7 @@ def command(clusters: int, names: str | None, kubeconfig_out: Path | None, no_si
     chosen = [name.strip() for name in names.split(",")] if names else [f"sandbox-{n + 1}" for n in range(clusters)]
     if not all(chosen) or len(set(chosen)) != len(chosen):
         raise click.UsageError("--names: every cluster needs a name of its own")
+    kubeconfig_out = kubeconfig_out and Path(os.path.abspath(kubeconfig_out))
     with ExitStack() as stack:
         if kubeconfig_out is None:
             kubeconfig_out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxtui-"))) / "kubeconfig"
@@ -64,7 +65,7 @@ async def _serve(names: list[str], kubeconfig: Path, *, simulate: bool, speed: f
         loop.add_signal_handler(number, stop.set)
     async with SandboxFleet(names, simulate=simulate, speed=speed) as fleet:
         fleet.write(kubeconfig)
-        said = {"kubeconfig": os.path.abspath(kubeconfig), "contexts": names, "control": fleet.control}
+        said = {"kubeconfig": str(kubeconfig), "contexts": names, "control": fleet.control}
         click.echo(json.dumps(said))
         sys.stdout.flush()
         await stop.wait()
