@@ -73,6 +73,20 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
 
 
+class _TypedLoader(_Loader):
+    """Reads numbers as numbers, too: for what a plugin is handed as JSON."""
+
+
+_TypedLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+)
+_TypedLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$"),
+    list("-+0123456789"),
+)
+
+
 class _Stamp(NamedTuple):
     modified: int
     size: int
@@ -122,6 +136,7 @@ def parse(text: bytes, path: str) -> ConfigFile:
         document = {}
     if not isinstance(document, dict) or document.get("kind", "Config") != "Config":
         raise ConfigError(f"{path}: not a kubeconfig: expected a mapping with `kind: Config`")
+    _type_extensions(document, text)
     base = os.path.dirname(os.path.abspath(path))
     current = document.get("current-context")
     if current is not None and not isinstance(current, str | bool):
@@ -133,6 +148,22 @@ def parse(text: bytes, path: str) -> ConfigFile:
         contexts=_entries(document, "contexts", "context", path, lambda c, _: _check_context(c)),
         current=_as_text(current) if current is not None else "",
     )
+
+
+def _type_extensions(document: dict[Any, Any], text: bytes) -> None:
+    """Give the clusters' extensions the types they have in JSON; they are rare, so only then read a second time."""
+    clusters = document.get("clusters")
+    if not isinstance(clusters, list):
+        return
+    extended = [
+        index
+        for index, item in enumerate(clusters)
+        if isinstance(item, dict) and isinstance(item.get("cluster"), dict) and item["cluster"].get("extensions")
+    ]
+    if extended:
+        typed = yaml.load(text, _TypedLoader)
+        for index in extended:
+            clusters[index]["cluster"]["extensions"] = typed["clusters"][index]["cluster"]["extensions"]
 
 
 def _entries(document: dict[Any, Any], key: str, inner: str, path: str, check: _Check) -> dict[str, Entry]:
@@ -195,7 +226,7 @@ def _mapping(content: dict[str, Any], field: str, prefix: str = "") -> dict[str,
     value = content.get(field, {})
     if not isinstance(value, dict):
         raise _Invalid(prefix + field, "expected a mapping")
-    content[field] = value = dict(value)
+    content[field] = value = {str(key): inner for key, inner in value.items() if inner is not None}
     return value
 
 

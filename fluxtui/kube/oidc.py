@@ -1,7 +1,7 @@
 """OIDC logins of kubeconfigs (`auth-provider: oidc`): id tokens, renewed by refresh token.
 
 The exchange itself is kubernetes_asyncio's, loaded when a token first has to be renewed. Its connections do not verify
-the identity provider unless told, so the connector is ours.
+the identity provider unless told, so the session is ours.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class OidcLogin:
         self._file = file
         self._user_name = user_name
         self._lock = asyncio.Lock()
+        self._rejected = ""
 
     async def token(self) -> str:
         """A valid id token. Raises AuthError when none can be had, ConfigError for a wrong CA."""
@@ -68,12 +69,12 @@ class OidcLogin:
 
     def reject(self, token: str) -> bool:
         """Do not use `token` again; whether there is a way to another."""
-        if self._config.get("id-token") == token:
-            self._config["id-token"] = ""
+        self._rejected = token
         return bool(self._config.get("refresh-token"))
 
     def _valid(self) -> bool:
-        return expiry(self._config.get("id-token", "")) > time.time() + _LEEWAY
+        token = self._config.get("id-token", "")
+        return token != self._rejected and expiry(token) > time.time() + _LEEWAY
 
     def _reread(self) -> None:
         """Take over tokens that another program renewed in the file meanwhile."""
@@ -109,7 +110,11 @@ class OidcLogin:
 async def _exchange(config: dict[str, Any], context: Any) -> Any:
     requestor_class, refused = await asyncio.to_thread(_requestor)
     requestor = requestor_class(config["client-id"], config.get("client-secret", ""), config["idp-issuer-url"])
-    requestor._get_connector = lambda: aiohttp.TCPConnector(ssl=context)
+    pair = f"{config['client-id']}:{config.get('client-secret', '')}".encode()
+    headers = {**requestor._default_headers, "Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    requestor._client_session = lambda: aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=context), headers=headers, raise_for_status=True, trust_env=True
+    )
     try:
         return await requestor.refresh_token(config["refresh-token"])
     except refused as error:

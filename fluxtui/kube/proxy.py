@@ -5,6 +5,7 @@ Rules of the environment: Go's net/http ProxyFromEnvironment, as kubectl reads i
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -27,6 +28,13 @@ class Proxy(msgspec.Struct, frozen=True):
     def host(self) -> str:
         """Host name, without port."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def authorization(self) -> str:
+        """Value of the Proxy-Authorization header; "" for none."""
+        if not self.user:
+            return ""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
     @property
     def secure(self) -> bool:

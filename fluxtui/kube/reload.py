@@ -30,14 +30,14 @@ async def watch_files(
     the last good contexts stay, with a warning that says so; `current` is the first good one (loaded when not given).
     Raises ConfigError only when there is no good one to start from.
     """
-    seen: _Signature = ()
     if current is None:
-        seen = await asyncio.to_thread(_signature, paths, env)
         current = await asyncio.to_thread(kubeconfigs.load, paths, env)
-    last = good = current
+    last = _Reader(paths, env, current)
     while True:
         directories = await asyncio.to_thread(_directories, paths, env)
-        # `seen` is empty when `current` was read by someone else, perhaps long ago: the first look compares.
+        # `current` may have been read long ago, and directories change as well: look before waiting.
+        if (fresh := await asyncio.to_thread(last.look)) is not None:
+            yield fresh
         async for _ in watchfiles.awatch(
             *directories,
             recursive=False,
@@ -46,21 +46,37 @@ async def watch_files(
             rust_timeout=_POLL,
             yield_on_timeout=True,
             ignore_permission_denied=True,
-            raise_interrupt=False,
         ):
-            signature = await asyncio.to_thread(_signature, paths, env)
-            if signature != seen:
-                seen = signature
-                try:
-                    good = fresh = await asyncio.to_thread(kubeconfigs.load, paths, env, previous=good)
-                except ConfigError as error:
-                    warning = f"{error} (keeping the contexts read before)"
-                    fresh = msgspec.structs.replace(good, warnings=(*good.warnings, warning))
-                if fresh != last:
-                    last = fresh
-                    yield fresh
+            if (fresh := await asyncio.to_thread(last.look)) is not None:
+                yield fresh
             if await asyncio.to_thread(_directories, paths, env) != directories:
                 break
+
+
+class _Reader:
+    """What the files said last, and what they said while they were good."""
+
+    def __init__(self, paths: Sequence[str], env: Mapping[str, str], current: Kubeconfig) -> None:
+        self._paths = paths
+        self._env = env
+        self._last = self._good = current
+        self._signature: _Signature | None = None
+
+    def look(self) -> Kubeconfig | None:
+        """The contexts if they are others than before, else None."""
+        signature = _signature(self._paths, self._env)
+        if signature == self._signature:
+            return None
+        self._signature = signature
+        try:
+            fresh = self._good = kubeconfigs.load(self._paths, self._env, previous=self._good)
+        except ConfigError as error:
+            warning = f"{error} (keeping the contexts read before)"
+            fresh = msgspec.structs.replace(self._good, warnings=(*self._good.warnings, warning))
+        if fresh == self._last:
+            return None
+        self._last = fresh
+        return fresh
 
 
 def _files(paths: Sequence[str], env: Mapping[str, str]) -> list[str]:

@@ -205,8 +205,10 @@ class Transport:
         extra: dict[str, Any] = {}
         if self._proxy is not None:
             extra["proxy"] = self._proxy.url
-            if self._proxy.user:
-                extra["proxy_auth"] = aiohttp.BasicAuth(self._proxy.user, self._proxy.password)
+            if self._proxy.authorization and url.scheme == "https":
+                extra["proxy_headers"] = {"Proxy-Authorization": self._proxy.authorization}
+            elif self._proxy.authorization:
+                sent.append(("Proxy-Authorization", self._proxy.authorization))
         context = await self._context(identity)
         async with asyncio.timeout(within):
             return await session.request(
