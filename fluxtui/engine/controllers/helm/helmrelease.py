@@ -38,7 +38,7 @@ from fluxtui.engine.runtime.artifacts import ArtifactError
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import Key, Object, key_of
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Waiting
-from fluxtui.engine.runtime.reconciler import WatchSource
+from fluxtui.engine.runtime.reconciler import Reconciler, WatchSource
 from fluxtui.engine.runtime.reconciliation import Reconciliation
 from fluxtui.kube.errors import NotFound
 
@@ -54,7 +54,7 @@ class _Prepared(msgspec.Struct):
     desired: Desired
 
 
-class HelmReleaseReconciler:
+class HelmReleaseReconciler(Reconciler[HelmRelease]):
     """Keeps Helm releases as declared; made once per cluster."""
 
     kind = kinds.HELM_RELEASE
@@ -80,10 +80,6 @@ class HelmReleaseReconciler:
     def interval(self, obj: HelmRelease) -> float:
         """`spec.interval`."""
         return durations.parse(obj.spec.interval)
-
-    def retry_interval(self, obj: HelmRelease) -> float | None:
-        """None: failures back off exponentially, as upstream's do."""
-        return None
 
     async def check(self, run: Run) -> None:
         """Refuse what can't be done here: a missing extra, fields this engine does not know yet."""
