@@ -94,7 +94,8 @@ class Git:
         options = options or Options()
         algorithm = "sha1" if len(target.commit) == 40 else "sha256"
         await self._run("init", "--quiet", "--template=", f"--object-format={algorithm}", "--", str(directory))
-        commit = await self._fetch(target, directory, blobless=bool(options.directories))
+        where = await self._fetch(target, directory, blobless=bool(options.directories))
+        commit, subject = await asyncio.to_thread(_read_commit, directory, where)
         if options.directories:
             paths = [f"/{path.removeprefix('./').strip('/')}/" for path in options.directories]
             await self._run("sparse-checkout", "set", "--no-cone", "--", *paths, cwd=directory)
@@ -107,7 +108,6 @@ class Git:
         for path in options.directories:
             if not (directory / path).is_dir():
                 raise ReferenceError(f"sparse checkout dir '{path}' does not exist in repository")
-        subject = await asyncio.to_thread(_subject, directory, commit)
         return Commit(msgspec.structs.replace(target, commit=commit), subject)
 
     async def _list(self, wanted: Sequence[str]) -> dict[str, str]:
@@ -120,6 +120,7 @@ class Git:
         return refs
 
     async def _fetch(self, target: Target, directory: Path, *, blobless: bool) -> str:
+        """Fetch the commit, shallow if the server can; where it is then."""
         flags = ["--quiet", "--no-tags", "--no-recurse-submodules", "--force"]
         if blobless:
             await self._run("config", "remote.origin.url", self._access.url, cwd=directory)
@@ -137,11 +138,7 @@ class Git:
             # Servers may know no shallow fetches, or give out no commit by its hash: fetch the history then.
             history = f"+{ref}:{_FETCHED}" if ref else "+refs/heads/*:refs/fluxtui/heads/*"
             await self._run("fetch", *flags, where, history, cwd=directory)
-        wanted = target.commit if target.pinned else _FETCHED
-        try:
-            return (await self._run("rev-parse", "--verify", "--quiet", f"{wanted}^{{commit}}", cwd=directory)).strip()
-        except GitError as error:
-            raise ReferenceError(f"unable to resolve commit object for '{target.commit}'") from error
+        return target.commit if target.pinned else _FETCHED
 
     async def _run(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run git and return what it prints. Raises GitError."""
@@ -224,12 +221,20 @@ async def _read(stream: asyncio.StreamReader) -> str:
     return b"".join(chunks).decode("utf-8", "replace")
 
 
-def _subject(directory: Path, commit: str) -> str:
+def _read_commit(directory: Path, name: str) -> tuple[str, str]:
+    """Hash and shortened subject of the commit a name stands for, through tags."""
     # The engine starts without GitPython: it is only needed once something was fetched.
     import git
 
     with git.Repo(directory, odbt=git.GitCmdObjectDB) as repository:
-        message = repository.commit(commit).message
+        # An engine that was started by a Git hook must not read the hook's repository.
+        own = directory / ".git"
+        repository.git.update_environment(GIT_DIR=str(own), GIT_OBJECT_DIRECTORY=str(own / "objects"))
+        try:
+            commit = repository.commit(name)
+        except (ValueError, git.BadName) as error:
+            raise ReferenceError(f"unable to resolve commit object for '{name}'") from error
+        message = commit.message
     text = message if isinstance(message, str) else message.decode("utf-8", "replace")
     subject = text.split("\n", 1)[0]
-    return subject if len(subject) <= _SUBJECT else f"{subject[:_SUBJECT]}..."
+    return commit.hexsha, subject if len(subject) <= _SUBJECT else f"{subject[:_SUBJECT]}..."

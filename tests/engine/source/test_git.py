@@ -208,6 +208,17 @@ async def test_the_configuration_of_the_user_plays_no_part(
     assert not (tmp_path / "asked").exists()
 
 
+async def test_an_engine_started_by_a_git_hook_reads_the_right_repository(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit("of the hook")
+    monkeypatch.setenv("GIT_DIR", str(other.path / ".git"))
+    git = make(repository.url, tmp_path)
+    commit = await git.checkout(await git.resolve(MAIN), tmp_path / "tree")
+    assert commit.subject == "fleet: first"
+
+
 async def test_a_cancelled_operation_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "pid"
     tools = tmp_path / "bin"
