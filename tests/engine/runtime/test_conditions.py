@@ -109,7 +109,7 @@ def test_every_field_the_api_requires_is_written() -> None:
 def test_ready_is_summarized_from_the_owned_conditions(given: dict[str, str], expected: tuple[str, str]) -> None:
     conditions = make()
     for type, status in given.items():
-        conditions.set(type, status, type)  # type: ignore[arg-type]
+        conditions.set(type, status, type)
     conditions.summarize(ORDER, NEGATIVE)
     ready = conditions.get(READY)
     assert ready is not None
