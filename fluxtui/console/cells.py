@@ -21,7 +21,7 @@ KIND_WIDTH = 5
 TAIL_WIDTH = 5
 MIN_MESSAGE = 8
 MIN_LEFT = 18
-"""Cells that the name keeps before the right part is cut."""
+"""Cells that the name keeps at least, if half of the line is less, before the right part is cut."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Cells:
     """A short word in a column of its own, or nothing."""
     name: str = ""
     name_style: Style = field(default_factory=Style)
+    note: str = ""
+    """What tells it from others of the same name; quiet."""
     message: str = ""
     message_style: Style = field(default_factory=Style)
     right: tuple[tuple[str, Style], ...] = ()
@@ -52,7 +54,7 @@ def paint(cells: Cells, width: int, palette: Palette, glyphs: Glyphs) -> Strip:
     used = sum(cell_len(text) for text, _ in left)
     right = list(cells.right)
     tail = f" {cells.tail:>{TAIL_WIDTH}} "
-    room = width - cell_len(tail) - max(used, min(MIN_LEFT, width // 2))
+    room = width - cell_len(tail) - min(used, max(MIN_LEFT, width // 2))
     right = _cut_right(right, max(0, room), glyphs.ellipsis)
     right_width = sum(cell_len(text) for text, _ in right)
     free = width - cell_len(tail) - right_width
@@ -76,6 +78,8 @@ def _left(cells: Cells, palette: Palette) -> list[tuple[str, Style]]:
     if cells.kind:
         parts.append((f"{cells.kind:<{KIND_WIDTH}}", palette.muted))
     parts.append((cells.name, cells.name_style))
+    if cells.note:
+        parts.append((f"  {cells.note}", palette.muted))
     return parts
 
 

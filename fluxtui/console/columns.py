@@ -100,9 +100,7 @@ def _object(line: Line, row: Row, brush: Brush) -> Cells:
     style = brush.state(row.state)
     kind = row.ref.word
     name = row.ref.name if len(kind) < KIND_WIDTH else f" {row.ref.name}"
-    if brush.with_cluster:
-        name = f"{name}  {brush.glyphs.separator} {row.ref.cluster}"
-    quiet = row.state in (State.READY, State.PROGRESSING, State.UNKNOWN)
+    message, message_style = _message(row, style, palette)
     return Cells(
         depth=line.depth,
         arrow=_arrow(line, brush),
@@ -111,12 +109,25 @@ def _object(line: Line, row: Row, brush: Brush) -> Cells:
         kind=kind,
         name=name,
         name_style=palette.muted if lost else palette.ink,
-        message=row.message or ("" if row.state in (State.READY, State.UNKNOWN) else row.reason),
-        message_style=palette.muted if quiet or lost else style,
+        note=one_line(row.ref.cluster) if brush.with_cluster else "",
+        message=message,
+        message_style=palette.muted if lost else message_style,
         right=((row.short, palette.muted if lost else palette.link),) if row.revision else (),
         tail=brush.age(row.changed),
         tail_style=palette.muted,
     )
+
+
+def _message(row: Row, style: Style, palette: Palette) -> tuple[str, Style]:
+    """What the row says beside its state, and how loud: nothing that the state and the revision say already."""
+    if row.state == State.SUSPENDED and row.suspended_note:
+        return row.suspended_note, style
+    words = row.message or row.reason
+    if row.before in (State.READY, State.UNKNOWN, State.DELETING):
+        return ("" if row.revision else row.message), palette.muted
+    if row.state != row.before and row.before.is_trouble:
+        return f"was {row.before.word.lower()}: {words}", palette.muted
+    return words, palette.muted if row.state == State.PROGRESSING else style
 
 
 def _child(line: Line, brush: Brush) -> Cells:
@@ -241,9 +252,10 @@ def cluster_state(info: ClusterInfo, counts: Counts) -> State:
     """The worst state of a cluster that wants attention; Ready when none does, whatever else is going on."""
     if info.is_lost:
         return State.UNREACHABLE
-    if not info.is_settled and not any(counts):
-        return State.PROGRESSING
-    return next((state for state in State if state in _LOUD and counts[state]), State.READY)
+    quiet = State.READY if info.kinds else State.UNKNOWN
+    if not info.is_settled:
+        quiet = State.PROGRESSING
+    return next((state for state in State if state in _LOUD and counts[state]), quiet)
 
 
 def cluster_words(info: ClusterInfo, brush: Brush) -> str:
@@ -257,7 +269,8 @@ def cluster_words(info: ClusterInfo, brush: Brush) -> str:
         return "connecting"
     if info.phase == Phase.SYNCING:
         return f"reading {info.synced} of {info.kinds} kinds"
-    parts = []
+    count = len(info.forbidden)
+    parts = [f"{count} kind{'s' * (count != 1)} forbidden"] if count else []
     version = ".".join(one_line(info.flux_version).split(".")[:2])
     if info.mode == Mode.EMBEDDED:
         parts.append("embedded engine")
@@ -267,8 +280,6 @@ def cluster_words(info: ClusterInfo, brush: Brush) -> str:
         parts.append("delegated")
     elif info.mode == Mode.NONE:
         parts.append("no controllers")
-    if info.forbidden:
-        parts.append(f"{len(info.forbidden)} kinds forbidden")
     return dot.join(parts)
 
 

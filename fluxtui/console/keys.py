@@ -19,18 +19,21 @@ MARK = Binding.Group("Mark")
 FIND = Binding.Group("Find")
 TEXT = Binding.Group("Inside the pane")
 PROGRAM = Binding.Group("Program")
+FIELDS = Binding.Group("In dialogs and fields")
 
-GROUPS: tuple[Binding.Group, ...] = (MOVE, FIND, SHOW, TEXT, ACT, MARK, PROGRAM)
+GROUPS: tuple[Binding.Group, ...] = (MOVE, FIND, ACT, MARK, SHOW, TEXT, PROGRAM, FIELDS)
 """In the order help shows them."""
 
 
 def _key(keys: str, action: str, identity: str, description: str, tooltip: str, group: Binding.Group) -> Binding:
-    return Binding(keys, action, description, show=False, tooltip=tooltip, id=identity, group=group)
+    # Keys that move the focus act at once: what is typed behind them in the same breath belongs to the new focus.
+    hurried = identity in ("filter", "commands", "next-field", "previous-field")
+    return Binding(keys, action, description, show=False, priority=hurried, tooltip=tooltip, id=identity, group=group)
 
 
 APP: tuple[Binding, ...] = (
     _key("Q,ctrl+q,ctrl+c", "quit", "quit", "quit", "Leave fluxtui", PROGRAM),
-    _key("T", "next_theme", "theme", "theme", "Switch to the next colour theme", PROGRAM),
+    _key("T", "next_theme", "theme", "theme", "Next colour theme", PROGRAM),
 )
 
 LIST: tuple[Binding, ...] = (
@@ -40,17 +43,17 @@ LIST: tuple[Binding, ...] = (
     _key("pageup,ctrl+b", "page(-1)", "page-up", "page up", "Move up one page", MOVE),
     _key("home", "edge(-1)", "first", "first", "Move to the first line", MOVE),
     _key("end", "edge(1)", "last", "last", "Move to the last line", MOVE),
-    _key("enter", "activate", "open", "open", "Open or close a branch; read an object in the pane", MOVE),
+    _key("enter", "activate", "open", "open", "Open the branch, read the object", MOVE),
 )
 
 TREE: tuple[Binding, ...] = (
     _key("right", "unfold", "unfold", "unfold", "Open the branch", MOVE),
-    _key("left,h", "fold", "fold", "fold", "Close the branch, or go to its parent", MOVE),
-    _key("x", "unfold_all", "unfold-all", "unfold all", "Open or close all branches below the line", MOVE),
-    _key("n", "next_match(1)", "next-match", "next match", "Next match of the filter, else next failure", FIND),
+    _key("left,h", "fold", "fold", "fold", "Close the branch, go to its parent", MOVE),
+    _key("x", "unfold_all", "unfold-all", "unfold all", "Open or close all below", MOVE),
+    _key("n", "next_match(1)", "next-match", "next match", "Next match, else next failure", FIND),
     _key("N", "next_match(-1)", "previous-match", "previous match", "Previous match, else failure", FIND),
     _key("space", "mark", "mark", "mark", "Mark the object and move on", MARK),
-    _key("v", "mark_range", "mark-range", "range", "Mark from the last mark to here", MARK),
+    _key("v", "mark_range", "mark-range", "range", "Mark from the last mark on", MARK),
 )
 
 FLEET: tuple[Binding, ...] = (
@@ -60,70 +63,70 @@ FLEET: tuple[Binding, ...] = (
         "reconcile_with_source",
         "reconcile-with-source",
         "with source",
-        "Fetch the source, reconcile",
+        "Fetch its source, reconcile",
         ACT,
     ),
-    _key("s", "suspend", "suspend", "suspend", "Stop reconciling, with a reason", ACT),
-    _key("r", "resume", "resume", "resume", "Reconcile again", ACT),
-    _key("d", "tab('overview')", "overview", "overview", "State, cause and settings of the object", SHOW),
-    _key("E", "tab('events')", "events", "events", "Events of the object and what it owns", SHOW),
+    _key("s", "suspend", "suspend", "suspend", "Suspend, with a reason", ACT),
+    _key("r", "resume", "resume", "resume", "Resume", ACT),
+    _key("d", "tab('overview')", "overview", "overview", "State, cause and settings", SHOW),
+    _key("E", "tab('events')", "events", "events", "Events, of what it owns too", SHOW),
     _key("l", "tab('logs')", "logs", "logs", "What controllers and workloads say", SHOW),
-    _key("t", "tab('trace')", "trace", "trace", "From the source to what depends on it", SHOW),
+    _key("t", "tab('trace')", "trace", "trace", "From source to dependents", SHOW),
     _key("y", "tab('yaml')", "yaml", "yaml", "The object as YAML", SHOW),
-    _key("tab", "switch_pane", "switch-pane", "other pane", "Move between the tree and the pane", SHOW),
-    _key("z", "zoom", "zoom", "zoom", "Give the active side the whole screen, and back", SHOW),
+    _key("tab", "switch_pane", "switch-pane", "other pane", "Between tree and pane", SHOW),
+    _key("z", "zoom", "zoom", "zoom", "Active side alone, and back", SHOW),
     _key("slash", "filter", "filter", "filter", "Filter the fleet as you type", FIND),
-    _key("V", "next_view(1)", "view", "view", "Next view: by kind, ownership, source, failure, flat", FIND),
+    _key("V", "next_view(1)", "view", "view", "Next view of the fleet", FIND),
     _key("left_square_bracket", "history(-1)", "history-back", "back", "The object looked at before", FIND),
     _key("right_square_bracket", "history(1)", "history-forward", "forward", "The object looked at after", FIND),
     _key("minus", "last", "last-object", "last", "Swap with the object before", FIND),
     _key("c", "copy_name", "copy-name", "copy", "Copy the name to the clipboard", FIND),
     _key("ctrl+backslash", "clear_marks", "clear-marks", "clear", "Remove all marks", MARK),
-    _key("colon", "palette", "commands", "commands", "All commands, views, clusters and kinds", PROGRAM),
+    _key("colon", "palette", "commands", "commands", "Commands, views, clusters, kinds", PROGRAM),
     _key("question_mark", "help", "help", "keys", "This help", PROGRAM),
-    _key("O", "outage", "outage", "outage", "Demo: cut a cluster off, and give it back", PROGRAM),
-    _key("escape", "back", "back", "back", "Leave the pane, drop marks, drop the filter", PROGRAM),
-    _key("q", "leave", "leave", "back", "Go back; at the root, leave fluxtui", PROGRAM),
+    _key("O", "outage", "outage", "outage", "Demo: cut a cluster off, or back", PROGRAM),
+    _key("escape", "back", "back", "back", "Out of pane, zoom, marks, filter", PROGRAM),
+    _key("q", "leave", "leave", "back", "Back; at the root, leave", PROGRAM),
 )
 
 PANE: tuple[Binding, ...] = (
     _key("right", "next_tab(1)", "next-tab", "next tab", "Next tab", TEXT),
     _key("left,h", "next_tab(-1)", "previous-tab", "previous tab", "Previous tab", TEXT),
-    _key("f", "wish('follow')", "follow", "follow", "Follow the end of the logs, or pause", TEXT),
-    _key("x", "wish('reveal')", "reveal", "reveal", "Show or mask the data of a Secret", TEXT),
+    _key("f", "wish('follow')", "follow", "follow", "Follow the logs, or pause", TEXT),
+    _key("x", "wish('reveal')", "reveal", "reveal", "Show or mask Secret data", TEXT),
     _key("m", "wish('managed_fields')", "managed-fields", "managed fields", "Show or fold managedFields", TEXT),
     _key("C", "wish('copy')", "copy-text", "copy all", "Copy the text of the tab", TEXT),
 )
 
 DOCUMENT: tuple[Binding, ...] = (
-    _key("n", "next_hit(1)", "next-hit", "next hit", "Next line that holds the search text", TEXT),
-    _key("N", "next_hit(-1)", "previous-hit", "previous hit", "Previous line that holds it", TEXT),
+    _key("n", "next_hit(1)", "next-hit", "next hit", "Next hit of the search", TEXT),
+    _key("N", "next_hit(-1)", "previous-hit", "previous hit", "Previous hit", TEXT),
     _key("w", "wrap", "wrap", "wrap", "Wrap long lines, or cut them", TEXT),
 )
 
 DIALOG: tuple[Binding, ...] = (
-    _key("escape", "cancel", "cancel", "cancel", "Close without doing anything", PROGRAM),
-    _key("tab", "app.focus_next", "next-field", "next", "Next field", PROGRAM),
-    _key("shift+tab", "app.focus_previous", "previous-field", "previous", "Previous field", PROGRAM),
+    _key("escape", "cancel", "cancel", "cancel", "Close, do nothing", FIELDS),
+    _key("tab", "app.focus_next", "next-field", "next", "Next field", FIELDS),
+    _key("shift+tab", "app.focus_previous", "previous-field", "previous", "Previous field", FIELDS),
 )
 
-CLOSE: tuple[Binding, ...] = (_key("q,question_mark", "cancel", "close", "close", "Close", PROGRAM),)
+CLOSE: tuple[Binding, ...] = (_key("q,question_mark", "cancel", "close", "close", "Close", FIELDS),)
 
 PICK: tuple[Binding, ...] = (
-    _key("down,ctrl+n", "pick(1)", "pick-next", "next", "Next entry", PROGRAM),
-    _key("up,ctrl+p", "pick(-1)", "pick-previous", "previous", "Previous entry", PROGRAM),
+    _key("down,ctrl+n", "pick(1)", "pick-next", "next", "Next entry", FIELDS),
+    _key("up,ctrl+p", "pick(-1)", "pick-previous", "previous", "Previous entry", FIELDS),
 )
 
-PLAN: tuple[Binding, ...] = (_key("q", "cancel", "close-plan", "close", "Close; what runs, runs on", PROGRAM),)
+PLAN: tuple[Binding, ...] = (_key("q", "cancel", "close-plan", "close", "Close; what runs, runs on", FIELDS),)
 
 CRASH: tuple[Binding, ...] = (
-    _key("c", "copy", "copy-report", "copy", "Copy the report", PROGRAM),
-    _key("q,Q,escape,ctrl+c,ctrl+q", "quit", "leave-report", "leave", "Leave", PROGRAM),
+    _key("c", "copy", "copy-report", "copy", "Copy the report", FIELDS),
+    _key("q,Q,escape,ctrl+c,ctrl+q", "quit", "leave-report", "leave", "Leave", FIELDS),
 )
 
 SEARCH: tuple[Binding, ...] = (
-    _key("escape", "close", "close-field", "close", "Leave the field", FIND),
-    _key("down,up", "leave_down", "leave-field", "to the list", "Leave the field, keep its text", FIND),
+    _key("escape", "close", "close-field", "close", "Leave a field, empty it", FIELDS),
+    _key("down,up", "leave_down", "leave-field", "to the list", "Leave a field, keep its text", FIELDS),
 )
 
 SCOPES: Mapping[str, tuple[Binding, ...]] = {

@@ -32,7 +32,7 @@ def _no_clusters(origin: str, palette: Palette) -> Text:
     page.append("  fluxtui --kubeconfig 'clusters/*.yaml' --context 'prod-*'\n", palette.link)
     page.append("\nWithout any cluster, docker or network\n", palette.muted)
     page.append("  fluxtui demo", palette.link)
-    page.append("      a sandbox fleet on this machine, gone when you leave", palette.muted)
+    page.append("   a sandbox fleet, gone when you leave", palette.muted)
     return page
 
 
@@ -46,7 +46,7 @@ def _nothing_matches(mirror: Mirror, filter_text: str, palette: Palette) -> Text
 
 
 def _page(title: str, lines: Sequence[str], palette: Palette) -> Text:
-    text = Text(f"{title}\n", palette.strong, end="")
+    text = Text().append(f"{title}\n", palette.strong)
     for line in lines:
         text.append(f"\n{line}", palette.ink)
     return text

@@ -234,7 +234,7 @@ _MONOCHROME = Palette(
     heading=_BOLD,
     key=_BOLD,
     cursor=Style(reverse=True),
-    idle_cursor=Style(underline=True),
+    idle_cursor=Style(reverse=True, dim=True),
     mark=Style(italic=True),
     match=Style(underline=True),
     tab=Style(reverse=True, bold=True),

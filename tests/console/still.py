@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
+
+from textual.pilot import Pilot
 
 from fluxtui.config import ConsoleSettings, Settings
 from fluxtui.console.app import ConsoleApp
+from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.start import Start
 from fluxtui.fleet.branches import Branch, Child
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.fleet import Fleet
+from fluxtui.fleet.happenings import Happening
+from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import State
 from tests.console import world
@@ -56,6 +62,14 @@ class Still(Fleet):
     async def object(self, ref: Ref) -> dict[str, Any]:
         return self.objects[ref]
 
+    async def events(self, ref: Ref, show: Callable[[tuple[Happening, ...]], None]) -> None:
+        show(tuple(world.happenings(ref)))
+        await asyncio.Event().wait()
+
+    async def logs(self, ref: Ref, show: Callable[[list[LogLine]], None]) -> None:
+        show(world.log_lines(ref))
+        await asyncio.Event().wait()
+
     def open(self, ref: Ref) -> None:
         """Children were put there by the test."""
 
@@ -81,7 +95,14 @@ def open_apps(still: Still) -> None:
     still.mirror.set_branch(API, Branch((Child(pod, "v1", State.FAILED, "exit 1: DB_URL is not set", minutes),)))
 
 
-def app(still: Still | None = None, **console: Any) -> ConsoleApp:
-    """The console over a still fleet."""
-    settings = Settings(console=ConsoleSettings(**console))
-    return ConsoleApp(Start(settings=settings), still or Still(settings=settings))
+def app(still: Still | None = None, *, origin: str = "", tour: str = "", **console: Any) -> ConsoleApp:
+    """The console over a still fleet, with its settings unless others are given."""
+    settings = still.settings if still and not console else Settings(console=ConsoleSettings(**console))
+    fleet = still or Still(settings=settings)
+    fleet.settings = settings
+    return ConsoleApp(Start(settings=settings, origin=origin, tour=tour), fleet)
+
+
+def board(pilot: Pilot[Any]) -> FleetScreen:
+    """The main screen, whatever stands before it."""
+    return next(screen for screen in pilot.app.screen_stack if isinstance(screen, FleetScreen))

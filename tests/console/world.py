@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fluxtui.fleet.happenings import Happening
+from fluxtui.fleet.logs import LogLine
+from fluxtui.fleet.refs import Ref
+
 NOW = datetime(2026, 11, 21, 12, 3, 14, tzinfo=UTC)
 GOOD = "main@sha1:7148a354c0ffee5d0d8b1f2a3c4d5e6f70819203"
 OLD = "main@sha1:31c09ab2d3a1b0c9f8e7d6c5b4a3928170615243"
@@ -243,3 +247,38 @@ CLUSTERS: dict[str, list[Object]] = {
     "edge-03": edge_03(),
     "edge-07": edge_07(),
 }
+
+
+def happenings(ref: Ref) -> list[Happening]:
+    """What was reported about any object: two steps and a failure that came three times."""
+    now = NOW.timestamp()
+
+    def event(seconds: float, reason: str, message: str, *, warning: bool = False, count: int = 1) -> Happening:
+        return Happening(
+            now - seconds, now - seconds, warning, reason, message, ref.kind, ref.namespace, ref.name, "", count, reason
+        )
+
+    return [
+        event(257, "Progressing", f"building {GOOD}"),
+        event(255, "Progressing", "Deployment/web/api configured\nConfigMap/web/api-env configured"),
+        event(33, "HealthCheckFailed", HEALTH, warning=True, count=3),
+    ]
+
+
+def log_lines(ref: Ref) -> list[LogLine]:
+    """Lines of a controller, or of two pods merged."""
+    now = NOW.timestamp()
+    if ref.kind == "Deployment":
+        first, second = "api-6d9f7c-x2kqp/api", "api-6d9f7c-8h4zt/api"
+        return [
+            LogLine(first, "starting with 4 workers", now - 250),
+            LogLine(second, "starting with 4 workers", now - 249),
+            LogLine(first, "\x1b[31mfatal\x1b[0m: DB_URL is not set", now - 248, "error"),
+        ]
+    return [
+        LogLine(
+            "kustomize-controller", "server-side apply completed: Deployment/web/api configured", now - 255, "info"
+        ),
+        LogLine("kustomize-controller", "health check failed after 30.008440786s", now - 225, "error"),
+        LogLine("kustomize-controller", "[red]not markup[/red] but text in brackets", now - 224, "info"),
+    ]

@@ -142,10 +142,10 @@ class Actions:
     # Doing
 
     def _run(self, plan: Plan, then: Action | None) -> None:
-        self._screen.run_worker(self._one(plan, then), group="actions", exit_on_error=False)
+        self._screen.run_worker(self._one(plan, then), group="actions")
 
     def _run_bulk(self, screen: PlanScreen) -> None:
-        self._screen.run_worker(self._many(screen), group="actions", exit_on_error=False)
+        self._screen.run_worker(self._many(screen), group="actions")
 
     async def _one(self, plan: Plan, then: Action | None) -> None:
         ref = plan.items[0].ref
@@ -196,7 +196,9 @@ class Actions:
         name, took = name_of(outcome.ref), f"  {outcome.seconds:.0f}s" if outcome.seconds >= 1 else ""
         if outcome.good:
             title = f"{name} {VERBS[outcome.action]}"
-            self._screen.notify(f"{outcome.message}{took}", title=title, markup=False)
+            where = one_line(outcome.ref.cluster)
+            words = where if outcome.action is Action.SUSPEND else f"{outcome.message}  {where}{took}"
+            self._screen.notify(words, title=title, markup=False)
             return
         self._screen.notify(
             outcome.message,

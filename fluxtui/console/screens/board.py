@@ -144,7 +144,7 @@ class Board(Screen[None], inherit_bindings=False):
     def _show_notice(self, *, empty: bool) -> None:
         notice = self.query_one("#notice", Static)
         notice.display = empty
-        self.fleet_tree.display = not empty
+        self.fleet_tree.display = self.pane.display = not empty
         if empty:
             words = notices.empty_tree(self.fleet.mirror, self.filter_text, self.start.origin, self.brush.palette)
             notice.update(words)

@@ -13,6 +13,7 @@ from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
+from textual.worker import WorkerFailed
 
 import fluxtui
 from fluxtui.console import keys, stylesheets
@@ -23,6 +24,8 @@ from fluxtui.fleet.text import lines as clean_lines
 
 def report(error: BaseException) -> str:
     """Versions and the traceback, without the values of variables: they may hold secrets."""
+    if isinstance(error, WorkerFailed):
+        error = error.error
     lines = traceback.format_exception(error)
     versions = f"fluxtui {fluxtui.__version__}, Textual {textual.__version__}, Python {sys.version.split()[0]}"
     return clean_lines(f"{versions}, {platform.system()}\n\n{''.join(lines)}")

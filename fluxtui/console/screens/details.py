@@ -69,7 +69,7 @@ class Details:
         self._screen.workers.cancel_group(self._screen, GROUP)
         if self.line is not None and self.line.ref is not None and self.shown_tab != TRACE:
             work = self._load(self._ticket, self.line, self.shown_tab)
-            self._screen.run_worker(work, group=GROUP, exclusive=True, exit_on_error=False)
+            self._screen.run_worker(work, group=GROUP, exclusive=True)
 
     @property
     def shown_tab(self) -> str:
@@ -85,7 +85,7 @@ class Details:
         """The object itself changed: fetch it again for the tabs that show it."""
         if self.shown_tab in (OVERVIEW, YAML) and self.line is not None and self.line.ref is not None:
             work = self._load(self._ticket, self.line, self.shown_tab)
-            self._screen.run_worker(work, group=GROUP, exclusive=True, exit_on_error=False)
+            self._screen.run_worker(work, group=GROUP, exclusive=True)
 
     def redraw(self) -> None:
         """Set the same text again in other colours."""
@@ -121,14 +121,14 @@ class Details:
         await asyncio.sleep(SETTLE)
         assert line.ref is not None
         try:
-            if tab == EVENTS:
+            if tab in (OVERVIEW, YAML):
+                await self._load_object(ticket, line, tab)
+            if tab in (OVERVIEW, EVENTS):
                 await self._fleet.events(line.ref, lambda found: self._take_events(ticket, found))
             elif tab == LOGS:
                 await self._fleet.logs(line.ref, lambda found: self._take_logs(ticket, found))
-            else:
-                await self._load_object(ticket, line, tab)
-        except KubeError as error:
-            self._fail(ticket, str(error))
+        except* KubeError as errors:
+            self._fail(ticket, _words(errors))
 
     async def _load_object(self, ticket: int, line: Line, tab: str) -> None:
         assert line.ref is not None
@@ -181,7 +181,7 @@ class Details:
     def _tab_text(self, line: Line) -> Sequence[Paragraph]:
         brush = self._brush
         if self.shown_tab == OVERVIEW or line.ref is None:
-            return overview.overview(line, brush, self._object)
+            return overview.overview(line, brush, self._object, self._happenings or ())
         if self.shown_tab == TRACE:
             return tracing.tracing(line.ref, brush, line.child)
         if self._problem:
@@ -192,3 +192,9 @@ class Details:
         if self.shown_tab == LOGS:
             return logs.logs(self._log, brush) if self._log else logs.none_yet(brush)
         return self._manifest or [layout.sentence("Reading the object…", brush)]
+
+
+def _words(errors: BaseExceptionGroup[BaseException]) -> str:
+    """The sentence of the first error in a group of groups."""
+    first = errors.exceptions[0]
+    return _words(first) if isinstance(first, BaseExceptionGroup) else str(first)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import BindingType
+from textual.widgets import Input
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.catalogue import catalogue
@@ -40,6 +41,10 @@ class FleetScreen(Board, inherit_bindings=False):
     def on_mount(self) -> None:
         self.actions = Actions(self, self.fleet_tree, self.fleet, self.brush)
         self.fleet_tree.pending = self.actions.pending
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What begins a text is a text where one is being typed."""
+        return not (action in ("filter", "palette") and isinstance(self.focused, Input))
 
     # Acting
 
@@ -75,7 +80,7 @@ class FleetScreen(Board, inherit_bindings=False):
     @on(VirtualList.Activated, "#tree")
     def _enter(self) -> None:
         self._visit()
-        self.pane.document.focus()
+        self.set_focus(self.pane.document)
 
     @on(VirtualList.Activated, "#pane-text")
     def _jump(self) -> None:
@@ -84,7 +89,7 @@ class FleetScreen(Board, inherit_bindings=False):
             self.go_to(piece.target)
 
     def action_switch_pane(self) -> None:
-        (self.pane.document if self.fleet_tree.has_focus else self.fleet_tree).focus()
+        self.set_focus(self.pane.document if self.fleet_tree.has_focus else self.fleet_tree)
 
     def action_zoom(self) -> None:
         side = "-zoom-tree" if self.fleet_tree.has_focus else "-zoom-pane"
@@ -127,14 +132,11 @@ class FleetScreen(Board, inherit_bindings=False):
     # Finding
 
     def action_filter(self) -> None:
-        if self.focused is self.pane.document:
-            self.pane.search()
-        else:
-            self.filter_line.edit()
+        self.set_focus(self.pane.search() if self.focused is self.pane.document else self.filter_line.field)
 
     @on(FilterLine.Left)
     def _left_filter(self) -> None:
-        self.fleet_tree.focus()
+        self.set_focus(self.fleet_tree)
 
     def action_next_view(self, direction: int) -> None:
         views = list(View)
@@ -145,7 +147,7 @@ class FleetScreen(Board, inherit_bindings=False):
             if command is not None:
                 result = command.run()
                 if result is not None:
-                    self.run_worker(result, group="palette", exit_on_error=False)  # type: ignore[arg-type]
+                    self.run_worker(result, group="palette")  # type: ignore[arg-type]
 
         self.app.push_screen(PaletteScreen(self.brush.palette, catalogue(self, self.settings.console.keymap)), run)
 
@@ -157,7 +159,7 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_outage(self) -> None:
         if self.start.outage is not None:
-            self.run_worker(self._cut(self.start.outage), group="outage", exclusive=True, exit_on_error=False)
+            self.run_worker(self._cut(self.start.outage), group="outage", exclusive=True)
 
     async def _cut(self, outage: Callable[[], Awaitable[str]]) -> None:
         self.notify(await outage(), title="Demo", markup=False)
@@ -167,7 +169,7 @@ class FleetScreen(Board, inherit_bindings=False):
     def action_back(self) -> None:
         """One step out: of the pane, of a zoom, of marks, of the filter."""
         if not self.fleet_tree.has_focus and self.fleet_tree.display:
-            self.fleet_tree.focus()
+            self.set_focus(self.fleet_tree)
         elif self.has_class("-zoom-tree") or self.has_class("-zoom-pane"):
             self.remove_class("-zoom-pane", "-zoom-tree")
         elif self.fleet_tree.marks:

@@ -8,16 +8,20 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.document import Document, Paragraph
+from fluxtui.fleet.query import FIELDS
 
-COLUMN = 46
-"""Width of one column of keys."""
+COLUMN = 48
+"""Least width of one column of keys."""
+KEYS = 16
+"""Width of the keys in it."""
+GAP = 3
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
@@ -56,29 +60,42 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 def contents(
     palette: Palette, keymap: Mapping[str, str], tour: str, width: int, hidden: Sequence[str] = ()
 ) -> list[Paragraph]:
-    """The help text for a width: the tour, then the groups of keys in as many columns as fit."""
+    """The help text for a width: the tour, the keys by group in as many columns as fit, the filter language."""
     lines: list[Text] = []
     if tour:
-        lines += [Text("Tour", palette.heading), Text()]
-        lines += [Text(line, palette.ink) for line in tour.strip().splitlines()]
-        lines.append(Text())
-    shown = [(title, [row for row in rows if row[1].id not in hidden]) for title, rows in keys.by_group(keymap)]
-    groups = [_group(title, rows, palette) for title, rows in shown]
-    lines += _columns(groups, max(1, min(3, width // COLUMN)))
-    lines += [Text(), _remapping(palette)]
-    return [Paragraph(line, indent=2) for line in lines]
+        lines += [
+            Text("Tour", palette.heading),
+            *(Text(line, palette.ink) for line in tour.strip().splitlines()),
+            Text(),
+        ]
+    count = max(1, min(3, width // COLUMN))
+    size = width // count - GAP
+    groups = []
+    for title, rows in keys.by_group(keymap):
+        cells = [(shown, binding.tooltip) for shown, binding in rows if binding.id not in hidden]
+        groups.append(_group(title, cells, palette, size))
+    lines += _columns(groups, count, size)
+    lines += _group("Filter", [(name, FIELDS[name]) for name in FIELDS], palette, width)
+    lines += [*(Text(line, palette.muted) for line in FILTER_NOTES), Text(), _remapping(palette)]
+    return [Paragraph(line, indent=KEYS + 1) for line in lines]
 
 
-def _group(title: str, rows: Sequence[tuple[str, Binding]], palette: Palette) -> list[Text]:
+FILTER_NOTES = (
+    "Terms beside each other must all hold; or, ! and brackets do what they say: (kind=ks or kind=hr) !ready=true",
+    "= is equal or matches * and ?, ~ contains, < and > compare times. A word alone is found in names and messages.",
+)
+
+
+def _group(title: str, rows: Sequence[tuple[str, str]], palette: Palette, size: int) -> list[Text]:
     lines = [Text(title, palette.heading)]
-    for shown, binding in rows:
-        line = Text.assemble((f"{shown:<13}", palette.key), (" ", palette.ink), (binding.tooltip, palette.ink))
-        line.truncate(COLUMN - 2, overflow="ellipsis")
+    for name, words in rows:
+        line = Text.assemble((f"{name:<{KEYS}}", palette.key), (words, palette.ink))
+        line.truncate(size, overflow="ellipsis")
         lines.append(line)
     return [*lines, Text()]
 
 
-def _columns(groups: Sequence[list[Text]], count: int) -> list[Text]:
+def _columns(groups: Sequence[list[Text]], count: int, size: int) -> list[Text]:
     """The groups side by side, each column about as long as the others, in reading order down and then right."""
     height = -(-sum(map(len, groups)) // count)
     columns: list[list[Text]] = [[]]
@@ -91,7 +108,7 @@ def _columns(groups: Sequence[list[Text]], count: int) -> list[Text]:
         line = Text()
         for column in columns:
             cell = column[row].copy() if row < len(column) else Text()
-            cell.pad_right(COLUMN - cell.cell_len)
+            cell.pad_right(size + GAP - cell.cell_len)
             line.append_text(cell)
         line.rstrip()
         lines.append(line)
@@ -100,6 +117,6 @@ def _columns(groups: Sequence[list[Text]], count: int) -> list[Text]:
 
 def _remapping(palette: Palette) -> Text:
     return Text.assemble(
-        ("Every key can be changed in the settings file, by its id: ", palette.muted),
+        ("Every key can be changed in the settings file by its id, as the command palette shows it: ", palette.muted),
         ("console: {keymap: {reconcile: ctrl+r}}", palette.ink),
     )

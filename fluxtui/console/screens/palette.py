@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -18,6 +18,7 @@ from textual.widgets import Input
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.lines import VirtualList
+from fluxtui.console.widgets.strips import segments
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class CommandList(VirtualList[Command], can_focus=False):
         name = Text.assemble(" ", (line.name, self.palette.ink), "  ", (line.help, self.palette.muted), end="")
         key = Text(f"{line.key} ", self.palette.key, end="")
         name.truncate(max(0, width - key.cell_len - 1), overflow="ellipsis", pad=True)
-        return Strip([*name.render(self.app.console), *key.render(self.app.console)])
+        return Strip([*segments(name, self.app.console), *segments(key, self.app.console)])
 
     @property
     def is_active(self) -> bool:
@@ -60,6 +61,7 @@ class PaletteScreen(ModalScreen[Command | None], inherit_bindings=False):
         super().__init__()
         self._palette = palette
         self._commands = commands
+        self._ahead = ""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="palette"):
@@ -68,6 +70,15 @@ class PaletteScreen(ModalScreen[Command | None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.query_one(CommandList).show(self._commands)
+        field = self.query_one(Input)
+        self.set_focus(field)
+        field.value = self._ahead
+        field.cursor_position = len(self._ahead)
+
+    def on_key(self, event: events.Key) -> None:
+        """Letters typed before the field was there belong into it."""
+        if self.focused is None and event.character and event.is_printable:
+            self._ahead += event.character
 
     @on(Input.Changed, "#palette-input")
     def _narrow(self, event: Input.Changed) -> None:

@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.columns import Brush
 from fluxtui.console.widgets.lines import VirtualList
+from fluxtui.console.widgets.strips import segments
 from fluxtui.fleet.actions import Action, Ending, Item, Outcome, Plan, Step
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import State
@@ -65,9 +66,8 @@ class PlanList(VirtualList[Item]):
             (f" {glyph} ", style), (f"{line.ref.word:<5}", palette.muted), (line.ref.path, palette.ink)
         )
         text.append(f"  {one_line(line.ref.cluster)}", palette.muted).append(f"  {one_line(message)}", style)
-        text.end = ""
         text.truncate(width - 1, overflow="ellipsis")
-        return Strip(text.render(self.app.console))
+        return Strip(segments(text, self.app.console))
 
 
 class PlanScreen(ModalScreen[None], inherit_bindings=False):

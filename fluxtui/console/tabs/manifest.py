@@ -19,6 +19,7 @@ MAX_LINES = 20_000
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SECRET_FIELDS = ("data", "stringData")
+_METADATA_ORDER = ("name", "generateName", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
 _ORDER = ("apiVersion", "kind", "metadata", "spec", "data", "stringData")
 
 
@@ -28,7 +29,7 @@ def to_yaml(obj: dict[str, Any], *, reveal: bool = False, managed_fields: bool =
     Args:
         obj: any Kubernetes object.
         reveal: show a Secret's values, decoded where they are text; otherwise only their sizes are shown.
-        managed_fields: show metadata.managedFields; otherwise one line tells who is in there.
+        managed_fields: show metadata.managedFields and kubectl's copy of the object; otherwise a line stands for each.
     """
     shown = {key: obj[key] for key in sorted(obj, key=_rank)}
     if isinstance(metadata := shown.get("metadata"), dict):
@@ -42,8 +43,16 @@ def _rank(key: str) -> tuple[int, str]:
     return (_ORDER.index(key) if key in _ORDER else 90 + (key == "status"), key)
 
 
+def _metadata_rank(key: str) -> tuple[int, str]:
+    """What people look for first, what only the server needs last."""
+    return (_METADATA_ORDER.index(key) if key in _METADATA_ORDER else 90, key)
+
+
 def _metadata(metadata: dict[str, Any], *, managed_fields: bool) -> dict[str, Any]:
-    shown = dict(metadata)
+    shown = {key: metadata[key] for key in sorted(metadata, key=_metadata_rank)}
+    annotations = shown.get("annotations")
+    if isinstance(annotations, dict) and LAST_APPLIED in annotations and not managed_fields:
+        shown["annotations"] = {**annotations, LAST_APPLIED: _Folded("the object as kubectl applied it")}
     fields = shown.pop("managedFields", None)
     if isinstance(fields, list) and fields:
         managers = dict.fromkeys(str(entry.get("manager", "?")) for entry in fields if isinstance(entry, dict))

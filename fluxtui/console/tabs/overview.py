@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from fluxtui.api.meta import FLUX_NAMESPACE
 from fluxtui.console.columns import Brush, cluster_state, cluster_words, count_cells
+from fluxtui.console.tabs.events import events
 from fluxtui.console.tabs.layout import BLANK, heading, labelled, sentence, state_text, words
 from fluxtui.console.text import long_span
 from fluxtui.console.widgets.document import NO_BREAK, Paragraph
 from fluxtui.fleet.branches import Child
 from fluxtui.fleet.facts import SUSPEND_REASON, SUSPEND_UNTIL, SUSPENDED_AT, SUSPENDED_BY, moment
 from fluxtui.fleet.failures import alike
+from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
@@ -25,22 +27,36 @@ from fluxtui.fleet.trace import Role, Step, Trace, trace
 MOST_CHAIN = 4
 """Dependents named in the chain; the rest is counted."""
 MOST_MEMBERS = 500
+MOST_RECENT = 5
 
 Object = Mapping[str, Any]
 
 
-def overview(line: Line, brush: Brush, obj: Object | None = None) -> list[Paragraph]:
-    """What is to be said about a line. `obj` is the full object of an OBJECT or CHILD line, once it is there."""
+def overview(
+    line: Line, brush: Brush, obj: Object | None = None, happenings: Sequence[Happening] = ()
+) -> list[Paragraph]:
+    """What is to be said about a line. `obj` and `happenings` are the full object of an OBJECT or CHILD line and its
+    events, once they are there."""
     if line.type == LineType.OBJECT and line.ref:
         row = brush.mirror.rows.get(line.ref)
-        return list(_object(row, brush, obj)) if row else [sentence("This object is gone.", brush)]
+        if row is None:
+            return [sentence("This object is gone.", brush)]
+        return [*_object(row, brush, obj), *_recent(happenings, row.ref, brush)]
     if line.type == LineType.CHILD and line.child:
-        return list(_child(line.child, brush, obj))
+        return [*_child(line.child, brush, obj), *_recent(happenings, line.child.ref, brush)]
     if line.type == LineType.CLUSTER:
         return list(_cluster(line, brush))
     if line.type == LineType.NOTICE:
         return [sentence(one_line(line.text), brush)]
     return list(_members(line, brush))
+
+
+def _recent(happenings: Sequence[Happening], ref: Ref, brush: Brush) -> Iterator[Paragraph]:
+    """The latest events; the Events tab has them all."""
+    if happenings:
+        yield BLANK
+        yield heading("recent", brush)
+        yield from events(happenings[-MOST_RECENT:], ref, brush)
 
 
 def _object(row: Row, brush: Brush, obj: Object | None) -> Iterator[Paragraph]:
@@ -121,7 +137,10 @@ def _chain(found: Trace, brush: Brush) -> Text | None:
     if len(steps) + len(after) < 2:
         return None
     arrow = Text(f"{NO_BREAK}{brush.glyphs.arrow} ", palette.muted)
-    text = arrow.join(_step(step, brush) for step in [*steps, *after[:MOST_CHAIN]])
+    text = arrow.join(_step(step, brush) for step in steps)
+    if after:
+        siblings = Text(", ", palette.muted).join(_step(step, brush) for step in after[:MOST_CHAIN])
+        text.append_text(arrow).append_text(siblings)
     if len(after) > MOST_CHAIN:
         text.append(f"  and {len(after) - MOST_CHAIN} more", palette.muted)
     return text
@@ -255,8 +274,9 @@ def _cluster(line: Line, brush: Brush) -> Iterator[Paragraph]:
     palette = brush.palette
     info = brush.mirror.clusters[line.cluster]
     counts = brush.tree.counts(line)
-    head = state_text(cluster_state(info, counts), brush)
-    yield Paragraph(head.append(f"  {cluster_words(info, brush)}", palette.muted))
+    state = cluster_state(info, counts)
+    head = Text(f"{brush.glyph(state)} ", brush.state(state))
+    yield Paragraph(head.append(cluster_words(info, brush), palette.ink))
     if info.error:
         yield Paragraph(Text(one_line(info.error), palette.error if info.is_lost else palette.warning), indent=2)
     yield BLANK

@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.strips import segments
 
 ROOMY = 100
 """From this screen width on, names that are not active are shown beside the active one."""
@@ -50,7 +51,7 @@ class Bar(Widget, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         line = compose_line(self._left, self._right, width, self.GAP)
-        return Strip(line.render(self.app.console, end="")).adjust_cell_length(width).apply_style(self.rich_style)
+        return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
 
 
 def compose_line(left: Sequence[Bit], right: Sequence[Bit], width: int, gap: int = 2) -> Text:
@@ -141,7 +142,7 @@ class Tabs(Widget, inherit_bindings=False):
         if not self._bar:
             line.pad_left(max(0, width - line.cell_len))
         line.truncate(width, overflow="ellipsis")
-        return Strip(line.render(self.app.console, end="")).adjust_cell_length(width).apply_style(self.rich_style)
+        return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
 
     def on_click(self, event: events.Click) -> None:
         cells = self._cells()

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
+from rich.segment import Segment
 from rich.text import Text
 from textual import events
 from textual.binding import BindingType
@@ -15,6 +16,7 @@ from textual.strip import Strip
 from fluxtui.console import keys
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.lines import VirtualList
+from fluxtui.console.widgets.strips import segments
 
 NO_BREAK = "\u00a0"
 """Drawn as a space, never broken at."""
@@ -83,7 +85,7 @@ class Document(VirtualList[Piece]):
         first, *rest = text.divide(breaks)
         for part in (first, *rest):
             part.rstrip()
-        return [first, *(Text(" " * indent).append_text(part) for part in rest)]
+        return [first, *(Text(" " * indent).append_text(_without_lead(part)) for part in rest)]
 
     def key(self, line: Piece) -> Hashable:
         return (line.paragraph, line.part)
@@ -101,7 +103,7 @@ class Document(VirtualList[Piece]):
         if self.search:
             for hit in re.finditer(re.escape(self.search), text.plain, re.IGNORECASE):
                 text.stylize(self.palette.match, *hit.span())
-        return Strip([*Text(" ").render(self.app.console, end=""), *text.render(self.app.console, end="")])
+        return Strip([Segment(" "), *segments(text, self.app.console)])
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
@@ -163,22 +165,29 @@ class Document(VirtualList[Piece]):
                 return
 
 
+def _without_lead(text: Text) -> Text:
+    return text[len(text.plain) - len(text.plain.lstrip(" ")) :]
+
+
 def _breaks(plain: str, width: int, later: int) -> list[int]:
     """Where to break a text into lines of `width` cells, all but the first of `later`: behind spaces, else in a word.
 
     No-break spaces hold together what belongs together.
     """
     found: list[int] = []
-    start = used = 0
-    space = 0
+    start = used = space = 0
+    # Whether the line has anything but spaces yet: breaking behind its indentation would help nobody.
+    inked = False
     for index, character in enumerate(plain):
         size = cell_len(character)
         if used + size > (later if found else width):
             cut = space if space > start else index
             found.append(cut)
             used = cell_len(plain[cut:index])
-            start = cut
+            start, inked = cut, bool(plain[cut:index].strip())
         used += size
-        if character == " ":
+        if character != " ":
+            inked = True
+        elif inked:
             space = index + 1
     return found

@@ -65,9 +65,10 @@ class FilterLine(Horizontal):
         self.query_one("#filter-sign", Static).update(Text(" / ", palette.link))
         self.query_one(Tabs).use_palette(palette)
 
-    def edit(self) -> None:
-        """Let the user type."""
-        self.query_one(SearchField).focus()
+    @property
+    def field(self) -> SearchField:
+        """Where the user types."""
+        return self.query_one(SearchField)
 
     def set_text(self, text: str) -> None:
         """Put a text into the field, as if typed."""

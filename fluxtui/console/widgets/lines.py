@@ -27,6 +27,7 @@ from fluxtui.console.themes import Palette
 
 L = TypeVar("L")
 
+BESIDE = 2
 MOST_STRIPS = 1024
 """Painted lines that are kept."""
 
@@ -250,10 +251,20 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         top, height = self.scroll_offset.y, self.rows
         if height <= 0:
             return
-        if self.cursor < top:
-            self._scroll_row(self.cursor)
-        elif self.cursor >= top + height:
-            self._scroll_row(self.cursor - height + 1)
+        first, last = self._around(self.cursor)
+        if first < top:
+            self._scroll_row(first)
+        elif last >= top + height:
+            self._scroll_row(min(last - height + 1, self.cursor))
+
+    def _around(self, index: int) -> tuple[int, int]:
+        """The line with up to two before and after it where the cursor can't go: no other way leads there."""
+        first = last = index
+        while first > 0 and index - first < BESIDE and not self.selectable(self.lines[first - 1]):
+            first -= 1
+        while last + 1 < len(self.lines) and last - index < BESIDE and not self.selectable(self.lines[last + 1]):
+            last += 1
+        return first, last
 
     def _scroll_row(self, row: int) -> None:
         self.scroll_to(y=max(0, row), animate=False, force=True)

@@ -117,10 +117,10 @@ class DetailPane(Vertical):
     def action_wish(self, wish: str) -> None:
         self.post_message(self.Wished(Wish(wish)))
 
-    def search(self) -> None:
-        """Let the user type what to look for."""
+    def search(self) -> SearchField:
+        """Bring up the field for what to look for, and return it."""
         self.query_one("#pane-search").display = True
-        self.query_one(SearchField).focus()
+        return self.query_one(SearchField)
 
     @on(Input.Changed)
     def _searched(self, event: Input.Changed) -> None:
@@ -131,7 +131,7 @@ class DetailPane(Vertical):
     def _search_left(self, event: Input.Submitted) -> None:
         event.stop()
         self.query_one("#pane-search").display = bool(event.value)
-        self.document.focus()
+        self.screen.set_focus(self.document)
 
     def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
         event.stop()
