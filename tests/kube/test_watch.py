@@ -18,6 +18,7 @@ from fluxtui.kube.errors import AuthError, Unreachable
 from fluxtui.kube.gate import Gate
 from fluxtui.kube.liveness import Liveness
 from fluxtui.kube.watch import Batch, Phase, Timing, WatchState, watch
+from tests.kube.following import Mirror, follow
 from tests.kube.support import CONFIG_MAPS, ScriptedApi, config_map, context, event, scripted, serve, status, until
 
 FAST = Timing(recheck=0.1, idle=0.3, max_pause=0.2)
@@ -30,58 +31,15 @@ class Typed(msgspec.Struct):
     data: dict[str, str] = {}
 
 
-class Mirror:
-    """Applies batches as every reader shall, and remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, Any] = {}
-        self.batches: list[Batch[Any]] = []
-        self.states: list[WatchState] = []
-
-    def apply(self, batch: Batch[Any]) -> None:
-        """Take one batch."""
-        self.batches.append(batch)
-        if batch.replace:
-            self.objects.clear()
-        for obj in batch.upserts:
-            name = obj["metadata"]["name"] if isinstance(obj, dict) else obj.metadata.name
-            self.objects[name] = obj
-        for _, name in batch.deletes:
-            self.objects.pop(name, None)
-
-    @property
-    def lists(self) -> int:
-        """How many batches replaced everything."""
-        return sum(batch.replace for batch in self.batches)
-
-    @property
-    def phase(self) -> Phase | None:
-        """The phase told last."""
-        return self.states[-1].phase if self.states else None
-
-    @property
-    def phases(self) -> list[Phase]:
-        """All phases told."""
-        return [state.phase for state in self.states]
-
-
 @asynccontextmanager
 async def following(url: str, *args: Any, liveness: Liveness | None = None, **options: Any) -> AsyncIterator[Mirror]:
     """A watch that runs beside the test."""
-    mirror = Mirror()
     options.setdefault("timing", FAST)
-
-    async def follow(client: Client) -> None:
-        async for batch in watch(client, CONFIG_MAPS, *args, on_state=mirror.states.append, **options):
-            mirror.apply(batch)
-
-    liveness = liveness or Liveness(max_pause=0.1)
-    async with Client(context(url), liveness=liveness) as client, asyncio.TaskGroup() as group:
-        task = group.create_task(follow(client))
-        try:
-            yield mirror
-        finally:
-            task.cancel()
+    async with (
+        Client(context(url), liveness=liveness or Liveness(max_pause=0.1)) as client,
+        follow(client, CONFIG_MAPS, *args, **options) as mirror,
+    ):
+        yield mirror
 
 
 async def test_lists_then_follows_changes() -> None:
