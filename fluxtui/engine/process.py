@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fluxtui.api.kinds import GIT_REPOSITORY, HELM_RELEASE, Kind
+from fluxtui.api.kinds import GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION, Kind
 from fluxtui.engine.runtime.artifact_server import ArtifactServer
 from fluxtui.engine.runtime.artifacts import ArtifactStore, slug
 from fluxtui.engine.runtime.backoff import Backoff
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 RECONCILERS: Mapping[Kind, str] = {
     GIT_REPOSITORY: "fluxtui.engine.controllers.source.gitrepository:GitRepositoryReconciler",
+    KUSTOMIZATION: "fluxtui.engine.controllers.kustomize.kustomization:KustomizationReconciler",
     HELM_RELEASE: "fluxtui.engine.controllers.helm.helmrelease:HelmReleaseReconciler",
 }
 """Kind → `module:class` of its reconciler; the class is made once per cluster as `class(cluster)`."""

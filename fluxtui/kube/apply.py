@@ -33,12 +33,14 @@ _DELETE_POLL = 0.25
 class ApplyError(KubeError):
     """Objects that could not be applied: a line for each, which names it."""
 
-    def __init__(self, failures: Sequence[str], changes: ChangeSet) -> None:
+    def __init__(self, failures: Sequence[str], changes: ChangeSet, *, attempted: bool = True) -> None:
         shown = list(dict.fromkeys(failures))
         more = [f"and {len(shown) - _SHOWN_FAILURES} more"] if len(shown) > _SHOWN_FAILURES else []
         super().__init__("\n".join(shown[:_SHOWN_FAILURES] + more))
         self.changes = changes
         """What was done before and beside."""
+        self.attempted = attempted or any(change.action.is_change for change in changes)
+        """Whether anything may have been written, what failed included."""
 
 
 class Applier:
@@ -83,7 +85,7 @@ class Applier:
         await planner.prefetch(stage)
         batch = await each(stage, planner.plan, options.concurrency, identity_of)
         if batch.failures:
-            raise ApplyError(batch.failures, done)
+            raise ApplyError(batch.failures, done, attempted=False)
         return batch.results
 
     async def _write(self, plans: Sequence[Plan], options: ApplyOptions, done: ChangeSet) -> None:
@@ -134,7 +136,7 @@ class _Writer:
         except ApiError as error:
             raise Refused(f"{identity} apply failed: {masked_message(obj, error.message)}") from error
         self._memory.remember(plan.source, applied)
-        return Change(identity, version_of(obj), plan.action, applied)
+        return Change(identity, version_of(obj), plan.action, applied, tuple(plan.dropped))
 
     async def _delete(self, resource: Resource, live: Object) -> None:
         identity, uid = identity_of(live), live["metadata"]["uid"]

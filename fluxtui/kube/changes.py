@@ -38,6 +38,8 @@ class Change(msgspec.Struct, frozen=True):
     action: Action
     live: Object | None = None
     """The object as the server has it now, if the server was asked."""
+    dropped: tuple[str, ...] = ()
+    """Paths of fields that were left out because the server's schema does not have them."""
 
     def __str__(self) -> str:
         return f"{self.identity} {self.action}"

@@ -92,7 +92,9 @@ class Plan(msgspec.Struct):
     @property
     def change(self) -> Change:
         """The change that is made by not writing anything."""
-        return Change(identity_of(self.desired), version_of(self.desired), self.action, self.before)
+        return Change(
+            identity_of(self.desired), version_of(self.desired), self.action, self.before, tuple(self.dropped)
+        )
 
     def difference(self) -> tuple[Object | None, Object | None]:
         """The object before and after, Secrets masked."""
@@ -121,7 +123,8 @@ class Planner:
         try:
             resource = await self._client.resource_for(obj)
         except UnknownKind as error:
-            raise Refused(f"{identity_of(obj)} dry-run failed: {error}") from error
+            reason = f'no matches for kind "{error.kind}" in version "{obj.get("apiVersion", "")}"'
+            raise Refused(f"{identity_of(obj)} dry-run failed: {reason}") from error
         obj = _placed(obj, resource)
         if is_marked(obj, self._marks.exclude):
             return Plan(obj, Action.SKIPPED)

@@ -30,6 +30,8 @@ class PruneOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Labels an object must have, each with this value."""
     keep: tuple[tuple[str, str], ...] = ()
     """(name, value) of labels or annotations any of which keeps an object."""
+    never: frozenset[str] = frozenset()
+    """Uids of objects that stay, under whatever identity the inventory has them."""
     propagation: str = "Background"
     concurrency: int = 8
 
@@ -79,7 +81,8 @@ async def _delete(client: Client, identity: Identity, version: str, options: Pru
     if live is None:
         return Change(identity, version, Action.DELETED)
     labels = labels_of(live)
-    if any(labels.get(key) != value for key, value in options.owner.items()) or is_marked(live, options.keep):
+    foreign = any(labels.get(key) != value for key, value in options.owner.items())
+    if foreign or is_marked(live, options.keep) or live["metadata"]["uid"] in options.never:
         return Change(identity, version, Action.SKIPPED, live)
     try:
         resource = await client.resource_for(live)

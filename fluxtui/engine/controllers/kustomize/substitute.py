@@ -85,7 +85,7 @@ def substitute(
 def describe(obj: Object) -> str:
     """`Kind/namespace/name`, or `Kind/name`."""
     metadata = obj.get("metadata") or {}
-    return "/".join(filter(None, (obj.get("kind", ""), metadata.get("namespace", ""), metadata.get("name", ""))))
+    return "/".join(str(part) for part in (obj.get("kind"), metadata.get("namespace"), metadata.get("name")) if part)
 
 
 def _substituted(resource: Printable, variables: Mapping[str, str], strict: bool) -> Object:

@@ -1,0 +1,74 @@
+"""What happens to the objects of a Kustomization that is deleted.
+
+Source: docs/spec/v1/kustomizations.md "Deletion policy" and "Finalizers".
+"""
+
+from __future__ import annotations
+
+import logging
+
+from fluxtui.api.kustomize import Kustomization
+from fluxtui.api.meta import READY
+from fluxtui.engine.controllers.kustomize import policy
+from fluxtui.engine.controllers.kustomize.impersonation import client_for
+from fluxtui.engine.runtime.outcomes import Failed
+from fluxtui.engine.runtime.reconciliation import Reconciliation
+from fluxtui.kube.changes import Action
+from fluxtui.kube.errors import KubeError, NotFound
+from fluxtui.kube.health import HealthError, wait_until_gone
+from fluxtui.kube.inventory import Inventory, InventoryError
+from fluxtui.kube.memory import Memory
+from fluxtui.kube.prune import PruneError, prune
+
+Run = Reconciliation[Kustomization]
+
+
+async def delete_objects(run: Run, memory: Memory) -> None:
+    """Delete the objects of the inventory, if the deletion policy wants it; wait for their end, if it wants that.
+
+    Raises Failed when objects can't be deleted; the deletion is then tried again.
+    """
+    spec = run.object.spec
+    try:
+        inventory = Inventory.of_status(run.status.get("inventory"))
+    except InventoryError as error:
+        run.log(logging.ERROR, f"nothing is deleted: {error}")
+        return
+    if not policy.deletes_objects(spec) or not len(inventory):
+        return
+    ready = run.conditions.get(READY)
+    reason = ready.reason if ready is not None else "info"
+    if spec.kube_config is not None:
+        message = "the objects are in the cluster of spec.kubeConfig, which this engine does not reach: they stay there"
+        run.event("Warning", reason, message)
+        return
+    account = spec.service_account_name or run.cluster.settings.default_service_account
+    if account and not await _exists(run, account):
+        listed = "\n".join(str(identity) for identity in inventory)
+        run.event("Warning", reason, f"unable to prune objects: \n{listed}")
+        return
+    client = client_for(run.cluster.client, run.key.namespace, account)
+    try:
+        changes = await prune(client, inventory, policy.prune_options(run.key), memory)
+    except PruneError as error:
+        raise Failed("PruneFailed", f"pruning for deleted resource failed: {error}") from error
+    run.event("Normal", reason, str(changes))
+    if not policy.waits_for_termination(spec):
+        return
+    deleted = {change.identity: change.version for change in changes.of(Action.DELETED) if change.live is not None}
+    try:
+        await wait_until_gone(client, deleted, policy.timeout_of(spec))
+    except HealthError as error:
+        run.log(logging.ERROR, str(error))
+        run.event("Warning", reason, "failed to wait for resources termination")
+
+
+async def _exists(run: Run, account: str) -> bool:
+    client = run.cluster.client
+    try:
+        await client.get(await client.resource_for(("", "v1", "ServiceAccount")), account, run.key.namespace)
+    except NotFound:
+        return False
+    except KubeError as error:
+        raise Failed("PruneFailed", f"ServiceAccount {run.key.namespace}/{account}: {error}") from error
+    return True

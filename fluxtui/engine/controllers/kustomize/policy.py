@@ -1,0 +1,123 @@
+"""What the fields of a Kustomization mean: times, marks on objects, deletion, and what this engine refuses.
+
+Source: docs/spec/v1/kustomizations.md of fluxcd/kustomize-controller.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fluxtui.api import durations
+from fluxtui.api.kinds import KUSTOMIZE_GROUP
+from fluxtui.api.kustomize import KustomizationSpec
+from fluxtui.api.meta import FORCE, PRUNE, RECONCILE, SSA
+from fluxtui.engine.runtime.objects import Key
+from fluxtui.kube.identity import Identity, Object, annotations_of, identity_of
+from fluxtui.kube.normalize import is_secret
+from fluxtui.kube.plan import Marks
+from fluxtui.kube.prune import PruneOptions
+
+MANAGER = "kustomize-controller"
+"""Field manager of what is applied."""
+STATUS_MANAGER = "gotk-kustomize-controller"
+"""Field manager of finalizers and status."""
+_LEAST_TIMEOUT = 30.0
+_DECRYPT = "kustomize.toolkit.fluxcd.io/decrypt"
+
+MARKS = Marks(
+    exclude=((RECONCILE, "disabled"), (SSA, "Ignore")),
+    if_not_present=((SSA, "IfNotPresent"),),
+    force=((FORCE, "enabled"),),
+    merge=((SSA, "Merge"),),
+)
+_KEEP = ((PRUNE, "disabled"), (RECONCILE, "disabled"), (SSA, "Ignore"))
+
+
+def timeout_of(spec: KustomizationSpec) -> float:
+    """Seconds for health checks and the like: by default 30 s less than the interval, and never below 30 s."""
+    wanted = durations.parse(spec.timeout) if spec.timeout else durations.parse(spec.interval) - 30
+    return max(_LEAST_TIMEOUT, wanted)
+
+
+def owner_labels(key: Key) -> dict[str, str]:
+    """The labels that tell whose an object is."""
+    return {f"{KUSTOMIZE_GROUP}/name": key.name, f"{KUSTOMIZE_GROUP}/namespace": key.namespace}
+
+
+def prune_options(key: Key, never: frozenset[str] = frozenset()) -> PruneOptions:
+    """What a Kustomization may delete."""
+    return PruneOptions(owner=owner_labels(key), keep=_KEEP, never=never)
+
+
+def deletes_objects(spec: KustomizationSpec) -> bool:
+    """Whether the objects go when the Kustomization is deleted."""
+    if spec.suspend:
+        return False
+    if spec.deletion_policy in ("", "MirrorPrune"):
+        return spec.prune
+    return spec.deletion_policy in ("Delete", "WaitForTermination")
+
+
+def waits_for_termination(spec: KustomizationSpec) -> bool:
+    """Whether a deletion waits until the objects are gone."""
+    return spec.deletion_policy == "WaitForTermination"
+
+
+def unsupported(spec: KustomizationSpec) -> str:
+    """Why this engine can't reconcile a spec, a sentence for users; empty when it can."""
+    if spec.kube_config is not None:
+        return "spec.kubeConfig is not supported by this engine; give it the remote cluster as a context of its own"
+    if spec.decryption is not None:
+        return "spec.decryption is not supported by this engine yet; its objects are left as they are"
+    if spec.health_check_exprs:
+        return "spec.healthCheckExprs is not supported by this engine yet: it evaluates no CEL"
+    if any(dependency.ready_expr for dependency in spec.depends_on):
+        return "spec.dependsOn[].readyExpr is not supported by this engine yet: it evaluates no CEL"
+    if spec.build_metadata:
+        return "spec.buildMetadata is not supported by this engine yet"
+    return ""
+
+
+def encrypted(objects: list[Object]) -> Object | None:
+    """The first Secret that SOPS has encrypted and that is not meant to stay so."""
+    for obj in objects:
+        if is_secret(obj) and obj.get("sops") and annotations_of(obj).get(_DECRYPT) != "disabled":
+            return obj
+    return None
+
+
+def with_metadata(objects: list[Object], spec: KustomizationSpec) -> list[Object]:
+    """Copies of objects with `spec.commonMetadata` on them."""
+    common = spec.common_metadata
+    if common is None:
+        return objects
+    done = []
+    for obj in objects:
+        metadata: dict[str, Any] = dict(obj.get("metadata") or {})
+        for part, values in (("labels", common.labels), ("annotations", common.annotations)):
+            if values:
+                metadata[part] = {**(metadata.get(part) or {}), **values}
+        done.append({**obj, "metadata": metadata})
+    return done
+
+
+def checked_objects(spec: KustomizationSpec) -> dict[Identity, str]:
+    """The objects of `spec.healthChecks` with their versions; without an apiVersion it is apps/v1."""
+    found = {}
+    for check in spec.health_checks:
+        api_version = check.api_version or "apps/v1"
+        metadata = {"name": check.name, "namespace": check.namespace}
+        identity = identity_of({"apiVersion": api_version, "kind": check.kind, "metadata": metadata})
+        found[identity] = api_version.rpartition("/")[2]
+    return found
+
+
+def vanishing_jobs(objects: list[Object]) -> set[Identity]:
+    """Jobs that delete themselves some time after they are done."""
+    return {
+        identity_of(obj)
+        for obj in objects
+        if obj.get("kind") == "Job"
+        and str(obj.get("apiVersion", "")).startswith("batch/")
+        and isinstance((obj.get("spec") or {}).get("ttlSecondsAfterFinished"), int)
+    }

@@ -1,0 +1,100 @@
+"""Which Kustomizations refer to a source or to another Kustomization, so that a change of the one wakes the other.
+
+Source: the indexes and predicates of kustomize-controller. Beyond upstream, a dependency wakes its dependents.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from fluxtui.api.kinds import KUSTOMIZATION, Kind
+from fluxtui.api.meta import READY, RECONCILING
+from fluxtui.engine.controllers.kustomize.sources import KINDS, artifact_of
+from fluxtui.engine.runtime.objects import Key, Object, generation_of, key_of
+from fluxtui.engine.runtime.reconciler import WatchSource
+
+Find = Callable[[Key], Object | None]
+
+_Target = tuple[str, Key]
+
+
+class References:
+    """An index from the referred to those who refer, kept by watching the Kustomizations themselves."""
+
+    def __init__(self, find: Find) -> None:
+        """`find` gives a Kustomization as last seen."""
+        self._find = find
+        self._users: dict[_Target, set[Key]] = defaultdict(set)
+
+    def watches(self) -> tuple[WatchSource, ...]:
+        """What a controller has to watch."""
+        return (
+            WatchSource(KUSTOMIZATION, self._kustomization_changed),
+            *(WatchSource(kind, self._source_changed(kind)) for kind in KINDS.values()),
+        )
+
+    def _kustomization_changed(self, old: Object | None, new: Object | None) -> Iterable[Key]:
+        before, after = _targets(old), _targets(new)
+        if before != after:
+            key = key_of(new or old or {})
+            for target in before - after:
+                self._users[target].discard(key)
+                if not self._users[target]:
+                    del self._users[target]
+            for target in after - before:
+                self._users[target].add(key)
+        if new is None or old is None or _readiness(old) == _readiness(new):
+            return ()
+        waiting = self._users.get((KUSTOMIZATION.kind, key_of(new)), ())
+        return [key for key in waiting if not _is_ready(self._find(key))]
+
+    def _source_changed(self, kind: Kind) -> Callable[[Object | None, Object | None], Iterable[Key]]:
+        def changed(old: Object | None, new: Object | None) -> Iterable[Key]:
+            artifact, before = artifact_of(new), artifact_of(old)
+            if new is None or artifact is None or (before is not None and before.revision == artifact.revision):
+                return ()
+            users = self._users.get((kind.kind, key_of(new)), ())
+            return [key for key in users if not _has_attempted(self._find(key), artifact.revision)]
+
+        return changed
+
+
+def _targets(obj: Object | None) -> set[_Target]:
+    """What a Kustomization, decoded or not, refers to."""
+    spec = (obj or {}).get("spec") or {}
+    namespace = key_of(obj or {}).namespace
+    source = spec.get("sourceRef") or {}
+    found = {(source.get("kind", ""), Key(source.get("namespace") or namespace, source.get("name", "")))}
+    for dependency in spec.get("dependsOn") or ():
+        found.add((KUSTOMIZATION.kind, Key(dependency.get("namespace") or namespace, dependency.get("name", ""))))
+    return found if obj is not None else set()
+
+
+def _readiness(obj: Object) -> tuple[object, ...]:
+    status = obj.get("status") or {}
+    return (
+        generation_of(obj),
+        status.get("observedGeneration"),
+        status.get("lastAppliedRevision"),
+        _is(obj, READY),
+    )
+
+
+def _is_ready(obj: Object | None) -> bool:
+    """Whether an object is ready in its current generation; one that is gone counts as ready."""
+    if obj is None:
+        return True
+    return _is(obj, READY) and (obj.get("status") or {}).get("observedGeneration") == generation_of(obj)
+
+
+def _has_attempted(obj: Object | None, revision: str) -> bool:
+    if obj is None:
+        return True
+    attempted = (obj.get("status") or {}).get("lastAttemptedRevision") == revision
+    return attempted and (_is(obj, READY) or _is(obj, RECONCILING))
+
+
+def _is(obj: Object, type: str) -> bool:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(item.get("type") == type and item.get("status") == "True" for item in conditions)
