@@ -1,0 +1,147 @@
+"""Lists, watches and discovery — the same answers from the sandbox and from a real server."""
+
+from __future__ import annotations
+
+from tests.contract.conftest import MERGE, Api
+from tests.contract.test_objects import config_map
+
+
+async def three(api: Api) -> None:
+    for name, colour in (("a", "red"), ("b", "blue"), ("c", "red")):
+        obj = config_map(name)
+        obj["metadata"]["labels"] = {"colour": colour}
+        await api.create("configmaps", obj)
+
+
+def names(body: dict[str, object]) -> list[str]:
+    items = body["items"]
+    assert isinstance(items, list)
+    return [item["metadata"]["name"] for item in items if item["metadata"]["name"] != "kube-root-ca.crt"]
+
+
+async def test_a_list_has_a_version_and_plain_items(api: Api) -> None:
+    await three(api)
+    body = (await api.send("GET", api.path("configmaps"))).body
+    assert (body["kind"], body["apiVersion"]) == ("ConfigMapList", "v1")
+    assert int(body["metadata"]["resourceVersion"]) > 0
+    assert names(body) == ["a", "b", "c"]
+    assert "kind" not in body["items"][0]
+
+
+async def test_lists_are_selected_by_label(api: Api) -> None:
+    await three(api)
+    for selector, expected in (
+        ("colour=red", ["a", "c"]),
+        ("colour!=red,colour", ["b"]),
+        ("colour in (blue,green)", ["b"]),
+        ("colour notin (blue),colour", ["a", "c"]),
+        ("!colour", []),
+    ):
+        assert names((await api.send("GET", api.path("configmaps"), labelSelector=selector)).body) == expected, selector
+
+
+async def test_lists_are_selected_by_field(api: Api) -> None:
+    await three(api)
+    assert names((await api.send("GET", api.path("configmaps"), fieldSelector="metadata.name=b")).body) == ["b"]
+    assert "a" not in names((await api.send("GET", api.path("configmaps"), fieldSelector="metadata.name!=a")).body)
+    answer = await api.send("GET", api.path("configmaps"), fieldSelector="data.x=1")
+    assert answer.status == 400
+
+
+async def test_a_list_comes_in_pages_of_one_moment(api: Api) -> None:
+    await three(api)
+    first = (await api.send("GET", api.path("configmaps"), limit="2")).body
+    assert names(first) == ["a", "b"]
+    assert first["metadata"]["continue"]
+    late = config_map("bb")
+    await api.create("configmaps", late)
+    second = (
+        await api.send("GET", api.path("configmaps"), limit="2", **{"continue": first["metadata"]["continue"]})
+    ).body
+    assert names(second) == ["c"]
+    assert second["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+async def test_a_watch_tells_what_happens(api: Api) -> None:
+    version = (await api.send("GET", api.path("configmaps"))).body["metadata"]["resourceVersion"]
+    await api.create("configmaps", config_map(x="1"))
+    await api.patch("configmaps", "a", {"data": {"x": "2"}}, MERGE)
+    await api.send("DELETE", api.path("configmaps", "a"))
+    events = await api.watch("configmaps", 3, resourceVersion=version, fieldSelector="metadata.name=a")
+    assert [event["type"] for event in events] == ["ADDED", "MODIFIED", "DELETED"]
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
+    assert versions == sorted(set(versions))
+    assert events[0]["object"]["kind"] == "ConfigMap"
+
+
+async def test_a_watch_without_a_version_begins_with_what_is(api: Api) -> None:
+    await three(api)
+    events = await api.watch("configmaps", 2, labelSelector="colour=red")
+    assert {event["object"]["metadata"]["name"] for event in events} == {"a", "c"}
+    assert {event["type"] for event in events} == {"ADDED"}
+
+
+async def test_an_object_that_leaves_a_selection_is_deleted_to_its_watch(api: Api) -> None:
+    await three(api)
+    version = (await api.send("GET", api.path("configmaps"))).body["metadata"]["resourceVersion"]
+    await api.patch("configmaps", "a", {"metadata": {"labels": {"colour": "blue"}}}, MERGE)
+    await api.patch("configmaps", "b", {"metadata": {"labels": {"colour": "red"}}}, MERGE)
+    events = await api.watch("configmaps", 2, resourceVersion=version, labelSelector="colour=red")
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [
+        ("DELETED", "a"),
+        ("ADDED", "b"),
+    ]
+
+
+async def test_initial_events_end_with_a_bookmark(api: Api) -> None:
+    await three(api)
+    events = await api.watch(
+        "configmaps",
+        3,
+        labelSelector="colour=red",
+        sendInitialEvents="true",
+        allowWatchBookmarks="true",
+        resourceVersionMatch="NotOlderThan",
+    )
+    assert [event["type"] for event in events] == ["ADDED", "ADDED", "BOOKMARK"]
+    assert events[-1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_table_has_columns(api: Api) -> None:
+    await three(api)
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    body = (await api.send("GET", api.path("configmaps"), accept=accept, labelSelector="colour")).body
+    assert body["kind"] == "Table"
+    assert [column["name"] for column in body["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert [row["cells"][0] for row in body["rows"]] == ["a", "b", "c"]
+    assert body["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
+
+
+async def test_metadata_can_be_had_alone(api: Api) -> None:
+    await api.create("configmaps", config_map(x="1"))
+    accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    body = (await api.send("GET", api.path("configmaps", "a"), accept=accept)).body
+    assert body["kind"] == "PartialObjectMetadata"
+    assert "data" not in body
+
+
+async def test_discovery_is_aggregated(api: Api) -> None:
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    body = (await api.send("GET", "/apis", accept=accept)).body
+    apps = next(item for item in body["items"] if item["metadata"]["name"] == "apps")
+    resources = {item["resource"]: item for item in apps["versions"][0]["resources"]}
+    assert resources["deployments"]["scope"] == "Namespaced"
+    assert resources["deployments"]["responseKind"]["kind"] == "Deployment"
+    assert {part["subresource"] for part in resources["deployments"]["subresources"]} == {"scale", "status"}
+
+
+async def test_discovery_is_had_the_old_way_too(api: Api) -> None:
+    groups = (await api.send("GET", "/apis")).body
+    assert groups["kind"] == "APIGroupList"
+    assert "apps" in [group["name"] for group in groups["groups"]]
+    core = (await api.send("GET", "/api/v1")).body
+    found = {item["name"]: item for item in core["resources"]}
+    assert found["configmaps"]["shortNames"] == ["cm"]
+    assert found["namespaces"]["namespaced"] is False
+    assert "pods/status" in found
+    assert (await api.send("GET", "/version")).body["major"] == "1"
