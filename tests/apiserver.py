@@ -1,0 +1,116 @@
+"""A real kube-apiserver for tests, when `KUBEBUILDER_ASSETS` names a directory with etcd and kube-apiserver."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fluxtui.kube.kubeconfig import Context
+
+MISSING = "KUBEBUILDER_ASSETS is not set: no real kube-apiserver to test against"
+_READY_WITHIN = 60.0
+
+
+def assets() -> Path | None:
+    """The directory of binaries, None when the environment names none."""
+    found = os.environ.get("KUBEBUILDER_ASSETS", "")
+    return Path(found) if found else None
+
+
+@contextmanager
+def running(binaries: Path, state: Path) -> Iterator[Context]:
+    """Start etcd and kube-apiserver on free ports of loopback, with all data in `state`; ends both."""
+    etcd, peer, port = _free_ports(3)
+    token = secrets.token_hex(16)
+    key = state / "sa.key"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    (state / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
+    commands = (
+        [
+            str(binaries / "etcd"),
+            "--unsafe-no-fsync",
+            f"--data-dir={state / 'etcd'}",
+            f"--listen-client-urls=http://127.0.0.1:{etcd}",
+            f"--advertise-client-urls=http://127.0.0.1:{etcd}",
+            f"--listen-peer-urls=http://127.0.0.1:{peer}",
+            f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+            f"--initial-cluster=default=http://127.0.0.1:{peer}",
+        ],
+        [
+            str(binaries / "kube-apiserver"),
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--etcd-servers=http://127.0.0.1:{etcd}",
+            f"--cert-dir={state / 'pki'}",
+            f"--token-auth-file={state / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--service-cluster-ip-range=10.0.0.0/16",
+            "--endpoint-reconciler-type=none",
+            "--disable-admission-plugins=ServiceAccount",
+            "--profiling=false",
+        ],
+    )
+    processes = []
+    try:
+        for command in commands:
+            log = (state / f"{Path(command[0]).name}.log").open("wb")
+            with log:
+                processes.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+        server = f"https://127.0.0.1:{port}"
+        _wait(server, token, processes, state)
+        yield Context(
+            "real",
+            "real",
+            "/test/config",
+            server,
+            cluster={"server": server, "insecure-skip-tls-verify": True},
+            user={"token": token},
+        )
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(server: str, token: str, processes: list[subprocess.Popen[bytes]], state: Path) -> None:
+    import ssl
+
+    unverified = ssl._create_unverified_context()
+    deadline = time.monotonic() + _READY_WITHIN
+    request = urllib.request.Request(f"{server}/readyz", headers={"Authorization": f"Bearer {token}"})
+    while time.monotonic() < deadline:
+        for process in processes:
+            assert process.poll() is None, f"{process.args} ended early; see {state}"
+        try:
+            with urllib.request.urlopen(request, timeout=2, context=unverified):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"kube-apiserver was not ready within {_READY_WITHIN:g}s; see {state}")
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
