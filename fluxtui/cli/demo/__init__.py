@@ -1,6 +1,6 @@
 """`fluxtui demo`: a sandbox fleet, an engine that reconciles it from a real Git repository, and the console.
 
-Sandbox and engine are child processes that end with the demo; everything lies in one temporary folder, removed at the end.
+Sandbox and engine are child processes that end with the demo; all lies in one temporary folder, removed at the end.
 """
 
 from __future__ import annotations

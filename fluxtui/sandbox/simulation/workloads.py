@@ -155,9 +155,9 @@ class PodSets:
             surplus = len(pods) - obj["spec"].get("replicas", 1)
             for pod in sorted(pods, key=is_ready)[: max(0, surplus)]:
                 self._drop(obj, pod)
-            for _ in range(max(0, -surplus)):
-                self._add(obj, f"{obj['metadata']['name']}-{_letters(obj, len(pods))}", {})
-                pods.append({})
+            for number in range(max(0, -surplus)):
+                version = obj["metadata"]["resourceVersion"]
+                self._add(obj, f"{obj['metadata']['name']}-{_letters(obj['metadata']['uid'], version, number)}", {})
         else:
             self._keep_named(obj, pods, names)
         self._status(obj)
@@ -167,7 +167,7 @@ class PodSets:
         """Pod name → fields of its spec, for sets whose pods have fixed names."""
         name = obj["metadata"]["name"]
         if self._kind.plural == "daemonsets":
-            return {f"{name}-{_letters(obj, index)}": {"nodeName": node} for index, node in enumerate(NODES)}
+            return {f"{name}-{_letters(obj['metadata']['uid'], node)}": {"nodeName": node} for node in NODES}
         return {f"{name}-{index}": {} for index in range(obj["spec"].get("replicas", 1))}
 
     def _keep_named(self, obj: Object, pods: list[Object], names: dict[str, Object]) -> None:
@@ -292,7 +292,7 @@ class Jobs:
         template = copy.deepcopy(obj["spec"]["template"])
         _inherit(obj, template)
         metadata = template.get("metadata") or {}
-        name = f"{obj['metadata']['name']}-{_letters(obj, index)}"
+        name = f"{obj['metadata']['name']}-{_letters(obj['metadata']['uid'], index)}"
         pod = {
             "metadata": {
                 "name": name,
@@ -313,9 +313,10 @@ def template_hash(template: Object) -> str:
     return digest.translate(str.maketrans("013ae", "bcdfg"))
 
 
-def _letters(obj: Object, index: int) -> str:
-    seed = f"{obj['metadata']['uid']}/{obj['metadata'].get('resourceVersion')}/{index}"
-    return hashlib.sha256(seed.encode()).hexdigest()[:5].translate(str.maketrans("013ae", "bcdfg"))
+def _letters(*seeds: object) -> str:
+    """Five letters, always the same for the same seeds."""
+    text = "/".join(map(str, seeds))
+    return hashlib.sha256(text.encode()).hexdigest()[:5].translate(str.maketrans("013ae", "bcdfg"))
 
 
 def _inherit(obj: Object, template: Object) -> None:
