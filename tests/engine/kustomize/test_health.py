@@ -33,7 +33,7 @@ async def test_waits_for_what_it_applied(world: World) -> None:
 
 async def test_a_check_that_times_out_says_what_it_waited_for(world: World, impatient: None) -> None:
     await world.publish({"web.yaml": deployment("web", "never-ready")})
-    await world.kustomization("apps", wait=True, timeout="1s")
+    await world.kustomization("apps", wait=True, timeout="1s", retryInterval="1s")
     async with world.running():
         status = await world.settled("apps", "HealthCheckFailed")
         message = (await world.condition("apps"))["message"]
