@@ -6,6 +6,7 @@ or failed; 2 wrong usage, settings or kubeconfig.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -121,6 +122,8 @@ def select(
 
     Ends the program with exit code 2 when settings or kubeconfigs are wrong.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if namespace and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
     try:

@@ -47,6 +47,11 @@ def glyphs_fit() -> bool:
     return sys.stdout.isatty() and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
+def sign(*, good: bool) -> str:
+    """`✓` or `✗`, where stdout can write them."""
+    return ("✓" if good else "✗") if (sys.stdout.encoding or "").lower().startswith("utf") else ("+" if good else "x")
+
+
 def state_words(row: Row) -> str:
     """`✗ Failed` on a terminal, `Failed` in a pipe; what Suspended hides stands behind it."""
     word = row.state.word

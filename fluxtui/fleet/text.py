@@ -75,6 +75,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"^dependency '([^']+)' is not ready\b.*$", r"waits for \1"),
         (r"^dependencies do not meet ready condition.*?: (.+)$", r"waits for \1"),
         (r"^health check failed after [\d.hmsµn]+: ", ""),
+        (r"^failed early due to stalled resources: \[(.+)\]$", r"\1"),
         (r"^timeout waiting for: \[(.+)\]$", r"\1"),
         (r"^Running health checks for revision \S+ with a timeout of (\S+)$", r"health checks, at most \1"),
         (r"^kustomize build failed: (?:accumulating resources: )?", ""),

@@ -62,9 +62,10 @@ class Trace(msgspec.Struct, frozen=True):
         return tuple(step for step in self.steps if step.role in roles)
 
 
-def trace(mirror: Mirror, ref: Ref, child: Child | None = None) -> Trace:
-    """The trace of a row, or of an object of an inventory (`child` holds its state then)."""
-    owners = _owners(mirror, ref)
+def trace(mirror: Mirror, ref: Ref, child: Child | None = None, *, owner: Ref | None = None) -> Trace:
+    """The trace of a row, or of any other object: `child` holds its state then, and `owner` the row that applied it,
+    when its labels tell more than the inventories do."""
+    owners = _owners(mirror, ref, owner)
     start = mirror.rows.get(ref)
     carrier = start or next((mirror.rows[step.ref] for step in owners if step.ref in mirror.rows), None)
     sources = _sources(mirror, carrier)
@@ -93,20 +94,21 @@ def _step(mirror: Mirror, ref: Ref, role: Role, depth: int, child: Child | None 
     )
 
 
-def _owners(mirror: Mirror, ref: Ref) -> list[Step]:
+def _owners(mirror: Mirror, ref: Ref, first: Ref | None = None) -> list[Step]:
     """Who applied the object, who applied that, and so on up to the root; the nearest first."""
     steps: list[Step] = []
     seen = {ref}
-    here = ref
-    while len(steps) < _DEEPEST:
-        row = mirror.rows.get(here)
-        owner = row.owner if row else next(iter(mirror.owners(here)), None)
-        if owner is None or owner in seen:
-            break
-        seen.add(owner)
-        steps.append(_step(mirror, owner, Role.OWNER, len(steps) + 1))
-        here = owner
+    here = first or _owner(mirror, ref)
+    while here is not None and here not in seen and len(steps) < _DEEPEST:
+        seen.add(here)
+        steps.append(_step(mirror, here, Role.OWNER, len(steps) + 1))
+        here = _owner(mirror, here)
     return steps
+
+
+def _owner(mirror: Mirror, ref: Ref) -> Ref | None:
+    row = mirror.rows.get(ref)
+    return row.owner if row else next(iter(mirror.owners(ref)), None)
 
 
 def _sources(mirror: Mirror, row: Row | None) -> list[Step]:

@@ -1,0 +1,221 @@
+"""What `reconcile`, `suspend` and `resume` have in common: find objects, ask back where that is due, act, report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from fluxtui.cli import output
+from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, list_objects
+from fluxtui.cli.options import EXIT_CODES, Selection
+from fluxtui.cli.options import query as query_of
+from fluxtui.cli.words import Wanted
+from fluxtui.fleet.actions import Action, Ending, Outcome, Plan, Step
+from fluxtui.fleet.commands import Commands
+from fluxtui.fleet.query import Query
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.rows import row_of
+from fluxtui.kube.errors import KubeError, Unreachable
+
+if TYPE_CHECKING:
+    from fluxtui.kube.client import Client
+
+FIND_WITHIN = 30.0
+"""Seconds a cluster may take to say what it has."""
+
+MEANING = f"""The objects of these names are looked for in all selected clusters. Without --context, and if more than
+one cluster has them, a terminal is asked first (--yes answers); scripts go ahead. Clusters that the settings protect
+want their name typed, or --yes.
+
+{EXIT_CODES}"""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What is to be done to which objects."""
+
+    action: Action
+    meant: Wanted
+    every: bool = False
+    query: Query = Query()
+    label_selector: str = ""
+    reason: str = ""
+    until: str = ""
+    yes: bool = False
+    form: str = "table"
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which objects, beside names; how to answer; how to print."""
+    options = (
+        click.option("--all", "every", is_flag=True, help="All objects of the kind."),
+        click.option("-l", "--label-selector", default="", metavar="SELECTOR", help="All objects whose labels match."),
+        click.option(
+            "--status-selector",
+            "--filter",
+            "query",
+            callback=query_of,
+            default="",
+            metavar="FILTER",
+            help="All objects that pass, such as ready=false.",
+        ),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask back."),
+        click.option(
+            "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def check_target(wish: Wish) -> None:
+    """Raises click.UsageError when nothing says which objects are meant."""
+    if not (wish.meant.names or wish.every or wish.label_selector or wish.query):
+        raise click.UsageError(f"name a {wish.meant.title}, or say --all, -l or --status-selector")
+
+
+def perform(where: Selection, wish: Wish) -> int:
+    """Do it; returns the exit code."""
+    return asyncio.run(_Performance(where, wish).run())
+
+
+class _Performance:
+    def __init__(self, where: Selection, wish: Wish) -> None:
+        self._where = where
+        self._wish = wish
+        self._clients: dict[str, Client] = {}
+        self._troubles: list[Trouble] = []
+
+    async def run(self) -> int:
+        from fluxtui.kube.client import Client
+
+        async with contextlib.AsyncExitStack() as stack:
+            for context in self._where.contexts:
+                client = Client(context, request_timeout=min(self._where.timeout, FIND_WITHIN))
+                self._clients[context.id] = await stack.enter_async_context(client)
+            refs, missing = await self._find()
+            for trouble in self._troubles:
+                click.echo(f"✗ {trouble.cluster}: {trouble.message}", err=True)
+            for name in missing:
+                click.echo(f'✗ {self._wish.meant.title} "{name}" not found', err=True)
+            outcomes = await self._act(refs) if refs else []
+        if outcomes is None:
+            click.echo("nothing was done", err=True)
+            return 1
+        self._report(outcomes)
+        if not refs and not missing and not self._troubles:
+            click.echo(f"no {self._wish.meant.title} objects found", err=True)
+        return 1 if self._troubles or missing or not all(outcome.good for outcome in outcomes) else 0
+
+    async def _find(self) -> tuple[list[Ref], list[str]]:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(client: Client) -> Listing | Trouble:
+            async with gate:
+                try:
+                    async with asyncio.timeout(FIND_WITHIN):
+                        return await self._list(client)
+                except TimeoutError:
+                    return Trouble(client.id, f"no answer within {FIND_WITHIN:g}s")
+                except KubeError as error:
+                    return Trouble(client.id, str(error))
+
+        answers = await asyncio.gather(*map(one, self._clients.values()))
+        now = time.time()
+        matches = self._wish.query.matcher(now)
+        refs: list[Ref] = []
+        seen: set[str] = set()
+        for cluster, answer in zip(self._clients, answers, strict=True):
+            if isinstance(answer, Trouble):
+                self._troubles.append(answer)
+                continue
+            self._troubles += [Trouble(cluster, problem) for problem in answer.problems]
+            for row in (row_of(cluster, obj, now) for obj in answer.objects):
+                names = {row.ref.name, row.ref.path}
+                if (not self._wish.meant.names or names.intersection(self._wish.meant.names)) and matches(row):
+                    refs.append(row.ref)
+                    seen |= names
+        return refs, [name for name in self._wish.meant.names if name not in seen]
+
+    async def _list(self, client: Client) -> Listing:
+        return await list_objects(client, self._wish.meant, self._where.namespace, self._wish.label_selector)
+
+    async def _act(self, refs: Sequence[Ref]) -> list[Outcome] | None:
+        """The outcomes; None when the user said no."""
+        actions = self._where.settings.actions
+        commands = Commands(
+            self._client,
+            protected=self._where.settings.clusters.protected,
+            concurrency=actions.concurrency,
+            timeout=self._where.timeout,
+        )
+        plan = await commands.plan(self._wish.action, refs, reason=self._wish.reason, until=self._wish.until)
+        if plan.targets and not self._wish.yes and not await asyncio.to_thread(self._confirmed, plan):
+            return None
+        outcomes = await commands.execute(plan, self._show_step)
+        if commands.audit.problem:
+            click.echo(f"fluxtui: the audit log could not be written: {commands.audit.problem}", err=True)
+        return outcomes
+
+    def _client(self, cluster: str) -> Client:
+        if cluster not in self._clients:
+            raise Unreachable(f"{cluster} is not connected")
+        return self._clients[cluster]
+
+    def _confirmed(self, plan: Plan) -> bool:
+        """Ask a terminal where that is due; raises nothing, a closed terminal is a no."""
+        asked = sys.stdin.isatty()
+        if plan.protected and not asked:
+            click.echo(f"✗ protected: {', '.join(plan.protected)}; --yes is needed", err=True)
+            return False
+        try:
+            for cluster in plan.protected:
+                if click.prompt(f"{plan.action} on {cluster}: type its name to go on", default="", err=True) != cluster:
+                    return False
+            if asked and not self._where.explicit and len(plan.clusters) > 1:
+                for ref in plan.targets:
+                    click.echo(f"  {ref.cluster}  {ref.kind.lower()}/{ref.path}", err=True)
+                return click.confirm(f"{plan.action} these in {len(plan.clusters)} clusters?", err=True)
+        except click.Abort:
+            return False
+        return True
+
+    def _show_step(self, step: Step) -> None:
+        click.echo(f"► {self._name(step.ref)}: {step.text}", err=True)
+
+    def _name(self, ref: Ref) -> str:
+        return (f"{ref.cluster} " if self._where.several else "") + f"{ref.kind.lower()}/{ref.path}"
+
+    def _report(self, outcomes: Sequence[Outcome]) -> None:
+        if self._wish.form in ("json", "yaml"):
+            document = {"outcomes": list(map(_told, outcomes)), "errors": output.errors_of(self._troubles)}
+            (output.print_json if self._wish.form == "json" else output.print_yaml)(document)
+            return
+        for outcome in outcomes:
+            sign = output.sign(good=outcome.good)
+            took = f" ({outcome.seconds:.1f}s)" if outcome.good and outcome.action.reconciles else ""
+            refused = "refused: " if outcome.ending is Ending.REFUSED else ""
+            click.echo(f"{sign} {self._name(outcome.ref)}: {refused}{outcome.message}{took}")
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON and YAML show it."""
+    ref = outcome.ref
+    return {
+        "cluster": ref.cluster,
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "action": outcome.action.value,
+        "ending": outcome.ending.value,
+        "message": outcome.message,
+        "revision": outcome.revision,
+        "seconds": round(outcome.seconds, 3),
+    }

@@ -1,0 +1,56 @@
+"""All Flux objects of the selected clusters in a mirror, read once: what `tree` and `trace` walk through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fluxtui.api.kinds import KINDS
+from fluxtui.cli.contact import Answers, Listing, ask_all, list_objects
+from fluxtui.cli.options import Selection
+from fluxtui.cli.words import Wanted
+from fluxtui.fleet.clusters import ClusterInfo, Phase
+from fluxtui.fleet.mirror import Mirror
+from fluxtui.fleet.refs import Ref
+
+if TYPE_CHECKING:
+    from fluxtui.kube.client import Client
+
+
+async def gather(where: Selection) -> tuple[Mirror, Answers[Listing]]:
+    """The mirror, and what each cluster answered; troubles are in the answers."""
+
+    async def ask(client: Client) -> Listing:
+        return await list_objects(client, Wanted(KINDS), "")
+
+    answers = await ask_all(where.contexts, where.timeout, ask)
+    mirror = Mirror()
+    for context in where.contexts:
+        listing = answers.of.get(context.id)
+        phase = Phase.UNREACHABLE if listing is None else Phase.DEGRADED if listing.problems else Phase.LIVE
+        mirror.set_cluster(ClusterInfo(id=context.id, server=context.host, phase=phase))
+        if listing is not None:
+            mirror.upsert(context.id, listing.objects)
+            await asyncio.sleep(0)
+    return mirror, answers
+
+
+def named(mirror: Mirror, wanted: Wanted, where: Selection) -> tuple[list[Ref], list[str]]:
+    """The rows that the words mean, and the names that no cluster has; complains about those."""
+    kinds = {(kind.group, kind.kind) for kind in wanted.kinds}
+    refs = [
+        ref
+        for ref in sorted(mirror.rows)
+        if (ref.group, ref.kind) in kinds and _has(ref, wanted.names) and where.namespace in ("", ref.namespace)
+    ]
+    missing = [name for name in wanted.names if not any(name in (ref.name, ref.path) for ref in refs)]
+    for name in missing:
+        click.echo(f'✗ {wanted.title} "{name}" not found', err=True)
+    return refs, missing
+
+
+def _has(ref: Ref, names: Sequence[str]) -> bool:
+    return not names or ref.name in names or ref.path in names
