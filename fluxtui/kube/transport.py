@@ -25,7 +25,7 @@ from fluxtui.kube.errors import Unreachable, api_error
 from fluxtui.kube.failures import unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.proxy import proxy_for
-from fluxtui.kube.tls import ProxiedContext, Trust, context_for, trust_of
+from fluxtui.kube.tls import Trust, context_for, trust_of
 
 logger = logging.getLogger("fluxtui.kube")
 
@@ -252,11 +252,8 @@ class Transport:
     def _make_context(self, identity: Identity) -> ssl.SSLContext:
         if self._trust is None:
             self._trust = trust_of(self._cluster, self._where)
-        kind = None
-        if self._proxy is not None and self._proxy.secure:
-            kind = ProxiedContext(ssl.PROTOCOL_TLS_CLIENT)
-            kind.proxy_host = self._proxy.host
-        return context_for(self._trust, identity.certificate, identity.key, self._where, kind)
+        proxy_host = self._proxy.host if self._proxy is not None and self._proxy.secure else ""
+        return context_for(self._trust, identity.certificate, identity.key, self._where, proxy_host)
 
     @contextlib.contextmanager
     def _translated(self, limit: float | None) -> Iterator[None]:
@@ -300,12 +297,14 @@ class Stream:
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
+    chunks: list[bytes] = []
+    size = 0
     async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY:
             raise Unreachable(f"the server's answer is larger than {MAX_BODY >> 20} MiB")
-    return bytes(body)
+    return b"".join(chunks)
 
 
 def _socket(info: Any) -> socket.socket:

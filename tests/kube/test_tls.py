@@ -147,6 +147,26 @@ def test_clusters_without_certificates_share_one_context() -> None:
     assert tls.default_context().check_hostname
 
 
+async def test_later_connections_resume_the_session(authority: Authority) -> None:
+    reused: list[bool] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        reused.append(request.transport.get_extra_info("ssl_object").session_reused)
+        response = web.json_response({})
+        response.force_close()
+        return response
+
+    async with serve(handle, authority.server_context("again", "IP:127.0.0.1")) as url:
+        async with Client(context(url, certificate_authority_data=authority.data)) as client:
+            for _ in range(3):
+                await client.version()
+        async with Client(context(url, certificate_authority_data=authority.data)) as client:
+            await client.version()
+    # Another client shares no session: it may be somebody else.
+    assert reused == [False, True, True, False]
+
+
 def test_tls_connections_keep_small_buffers() -> None:
     from asyncio.sslproto import SSLProtocol
 
