@@ -16,6 +16,7 @@ from fluxtui.console.screens.crash import report
 from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.start import Start
 from fluxtui.console.themes import NAMES, THEMES, Palette, palette
+from fluxtui.console.working import in_worker
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.kube.errors import AuthError
 
@@ -60,7 +61,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         gc.freeze()
         gc.set_threshold(*GENERATIONS)
         gc.enable()
-        self.run_worker(self._run_fleet(), name="fleet", group="fleet")
+        in_worker(self, self._run_fleet, "fleet")
         for notice in self.start.notices:
             self.notify(notice, severity="warning", markup=False)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from textual.dom import DOMNode
+
 from fluxtui.api.kinds import BY_KIND
 from fluxtui.console import keys
 from fluxtui.console.screens.palette import Command
@@ -26,13 +28,14 @@ def catalogue(screen: FleetScreen, keymap: Mapping[str, str]) -> list[Command]:
 
 
 def _keys(screen: FleetScreen, keymap: Mapping[str, str]) -> Iterator[Command]:
-    for scope, node in (("fleet", screen), ("tree", screen.fleet_tree), ("app", screen.app)):
+    nodes: tuple[tuple[str, DOMNode], ...] = (("fleet", screen), ("tree", screen.fleet_tree), ("app", screen.app))
+    for scope, node in nodes:
         for binding in keys.SCOPES[scope]:
             if binding.id and binding.id not in _HIDDEN and (binding.id != "outage" or screen.start.outage):
                 action = binding.action
 
-                def run(action: str = action, node: object = node) -> object:
-                    return screen.app.run_action(action, node)  # type: ignore[arg-type]
+                def run(action: str = action, node: DOMNode = node) -> None:
+                    screen.call_later(screen.app.run_action, action, node)
 
                 key = keys.shown_first(keymap.get(binding.id, binding.key))
                 yield Command(binding.id, binding.tooltip, run, key)

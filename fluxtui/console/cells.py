@@ -16,6 +16,7 @@ from textual.strip import Strip
 from fluxtui.console.glyphs import Glyphs
 from fluxtui.console.text import cut
 from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.strips import harmless
 
 KIND_WIDTH = 5
 TAIL_WIDTH = 5
@@ -67,7 +68,7 @@ def paint(cells: Cells, width: int, palette: Palette, glyphs: Glyphs) -> Strip:
         ]
     used = sum(cell_len(text) for text, _ in left)
     parts = [*left, (" " * (free - used), palette.ink), *right, (tail, cells.tail_style)]
-    return Strip([Segment(text, style) for text, style in parts if text], width)
+    return Strip([Segment(harmless(text), style) for text, style in parts if text])
 
 
 def _left(cells: Cells, palette: Palette) -> list[tuple[str, Style]]:

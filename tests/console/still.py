@@ -19,6 +19,7 @@ from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import State
+from fluxtui.kube.errors import Unreachable
 from tests.console import world
 
 INFOS: dict[str, dict[str, Any]] = {
@@ -60,6 +61,8 @@ class Still(Fleet):
         await asyncio.Event().wait()
 
     async def object(self, ref: Ref) -> dict[str, Any]:
+        if ref not in self.objects:
+            raise Unreachable(f"{ref.cluster} stands still")
         return self.objects[ref]
 
     async def events(self, ref: Ref, show: Callable[[tuple[Happening, ...]], None]) -> None:

@@ -58,6 +58,7 @@ async def settled(pilot: Pilot[Any]) -> None:
     """What the pane loads is there."""
     await pilot.pause()
     await pilot.pause()
+    assert pilot.app.return_code is None, "the console went down"
 
 
 def then(*keys: str, first: Prepare = at_apps) -> Prepare:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from textual.screen import Screen
@@ -13,6 +14,7 @@ from fluxtui.console.screens.dialogs import Answer, Field, FormScreen, QuestionS
 from fluxtui.console.screens.plan import VERBS, PlanScreen, summary
 from fluxtui.console.until import EXAMPLES, parse_until
 from fluxtui.console.widgets.tree import FleetTree
+from fluxtui.console.working import in_worker
 from fluxtui.fleet.actions import Action, Ending, Outcome, Plan, Step
 from fluxtui.fleet.audit import timestamp
 from fluxtui.fleet.fleet import Fleet
@@ -142,10 +144,10 @@ class Actions:
     # Doing
 
     def _run(self, plan: Plan, then: Action | None) -> None:
-        self._screen.run_worker(self._one(plan, then), group="actions")
+        in_worker(self._screen, partial(self._one, plan, then), "actions")
 
     def _run_bulk(self, screen: PlanScreen) -> None:
-        self._screen.run_worker(self._many(screen), group="actions")
+        in_worker(self._screen, partial(self._many, screen), "actions")
 
     async def _one(self, plan: Plan, then: Action | None) -> None:
         ref = plan.items[0].ref

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from textual.screen import Screen
@@ -13,6 +14,7 @@ from fluxtui.console.columns import Brush
 from fluxtui.console.tabs import events, layout, logs, manifest, overview, tracing
 from fluxtui.console.widgets.document import Paragraph
 from fluxtui.console.widgets.pane import EVENTS, LOGS, OVERVIEW, TRACE, YAML, DetailPane, Wish, tabs_of
+from fluxtui.console.working import in_worker
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.lines import Line
@@ -68,8 +70,8 @@ class Details:
         self.draw(top=top)
         self._screen.workers.cancel_group(self._screen, GROUP)
         if self.line is not None and self.line.ref is not None and self.shown_tab != TRACE:
-            work = self._load(self._ticket, self.line, self.shown_tab)
-            self._screen.run_worker(work, group=GROUP, exclusive=True)
+            work = partial(self._load, self._ticket, self.line, self.shown_tab)
+            in_worker(self._screen, work, GROUP, exclusive=True)
 
     @property
     def shown_tab(self) -> str:
@@ -84,8 +86,8 @@ class Details:
     def reload(self) -> None:
         """The object itself changed: fetch it again for the tabs that show it."""
         if self.shown_tab in (OVERVIEW, YAML) and self.line is not None and self.line.ref is not None:
-            work = self._load(self._ticket, self.line, self.shown_tab)
-            self._screen.run_worker(work, group=GROUP, exclusive=True)
+            work = partial(self._load, self._ticket, self.line, self.shown_tab)
+            in_worker(self._screen, work, GROUP, exclusive=True)
 
     def redraw(self) -> None:
         """Set the same text again in other colours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -22,6 +23,7 @@ from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.filterline import FilterLine
 from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.pane import DetailPane
+from fluxtui.console.working import in_worker
 from fluxtui.fleet.actions import Action
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.lines import View
@@ -145,9 +147,7 @@ class FleetScreen(Board, inherit_bindings=False):
     def action_palette(self) -> None:
         def run(command: Command | None) -> None:
             if command is not None:
-                result = command.run()
-                if result is not None:
-                    self.run_worker(result, group="palette")  # type: ignore[arg-type]
+                command.run()
 
         self.app.push_screen(PaletteScreen(self.brush.palette, catalogue(self, self.settings.console.keymap)), run)
 
@@ -159,7 +159,7 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_outage(self) -> None:
         if self.start.outage is not None:
-            self.run_worker(self._cut(self.start.outage), group="outage", exclusive=True)
+            in_worker(self, partial(self._cut, self.start.outage), "outage", exclusive=True)
 
     async def _cut(self, outage: Callable[[], Awaitable[str]]) -> None:
         self.notify(await outage(), title="Demo", markup=False)

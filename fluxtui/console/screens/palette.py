@@ -27,7 +27,7 @@ class Command:
 
     name: str
     help: str
-    run: Callable[[], object]
+    run: Callable[[], None]
     key: str = ""
 
 

@@ -41,10 +41,12 @@ def tracing(ref: Ref, brush: Brush, child: Child | None = None) -> list[Paragrap
 
 
 def _steps(steps: tuple[Step, ...], brush: Brush) -> Iterator[Paragraph]:
-    """Steps away from the object are set in by their distance, nearest first where they lead away from it."""
+    """Each step is set in from the one that it comes from, so that all lines read as things flow: downwards."""
     palette = brush.palette
+    furthest = max(step.depth for step in steps)
     for step in steps:
-        inset = "  " * max(0, step.depth - 1)
+        leads_here = step.role in (Role.SOURCE, Role.OWNER, Role.DEPENDENCY)
+        inset = "  " * max(0, furthest - step.depth if leads_here else step.depth - 1)
         text = Text(f"  {inset}{brush.glyph(step.state)} ", brush.state(step.state))
         text.append(f"{step.ref.word} ", palette.muted)
         text.append(step.ref.path, palette.strong if step.role is Role.SELF else palette.ink)

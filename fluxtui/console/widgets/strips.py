@@ -7,12 +7,22 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from fluxtui.fleet.text import lines
+
+
+def harmless(text: str) -> str:
+    """The last gate before the terminal: one line without control characters, whoever forgot to clean it before."""
+    return text if text.isprintable() else lines(text).replace("\n", " ").replace("\u00a0", " ")
+
 
 def segments(text: Text, console: Console) -> list[Segment]:
     """The segments of a text of one line, its own style included.
 
     `Text.render` leaves the text's style to its caller when no part has a style of its own.
     """
+    if not text.plain.isprintable():
+        text = text.copy()
+        text.plain = harmless(text.plain)
     style = text.style
     base = style if isinstance(style, Style) else None
     return list(Segment.apply_style(text.render(console, end=""), base))
