@@ -1,0 +1,129 @@
+"""The demo in a real terminal, and without one: it comes up, reconciles a commit, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.terminal import Terminal
+
+PROGRAM = [sys.executable, "-m", "fluxtui"]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """An environment whose temporary files are the test's own."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    return {**os.environ, "TMPDIR": str(folder), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+
+def left_behind(environment: dict[str, str]) -> list[str]:
+    """The demo's folders that are still there."""
+    return [path.name for path in Path(environment["TMPDIR"]).glob("fluxtui-demo-*")]
+
+
+def wait_until(check: Any, seconds: float) -> Any:
+    """The first true value of `check`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "not in time"
+        select.select([], [], [], 0.1)
+
+
+@pytest.mark.timeout(120)
+def test_the_demo_opens_in_a_terminal(environment: dict[str, str]) -> None:
+    with Terminal([*PROGRAM, "demo"], env=environment, size=(120, 32)) as terminal:
+        terminal.wait_for("prod-eu", seconds=30)
+        terminal.wait_for("infra-crds", seconds=60)
+        terminal.send("?")
+        terminal.wait_for("Tour", seconds=10)
+        terminal.send("\x1b")
+        terminal.wait_gone("Tour", seconds=10)
+        terminal.send("Q")
+        assert terminal.wait(seconds=20) == 0
+    wait_until(lambda: not left_behind(environment), 10)
+
+
+@pytest.fixture
+def headless(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A demo without a screen, and what it said once it was up."""
+    process = subprocess.Popen(
+        [*PROGRAM, "demo", "--headless"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield process, json.loads(line)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+        process.communicate()
+
+
+def kustomizations(said: dict[str, Any], context: str) -> dict[str, dict[str, Any]]:
+    """Name → row of a cluster's Kustomizations, as `fluxtui get` tells them."""
+    command = [*PROGRAM, "get", "ks", "-A", "-o", "json", "--kubeconfig", said["kubeconfig"], "--context", context]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return {item["metadata"]["name"]: item for item in json.loads(done.stdout)["items"]}
+
+
+def applied(item: dict[str, Any] | None) -> str:
+    return str(((item or {}).get("status") or {}).get("lastAppliedRevision", ""))
+
+
+@pytest.mark.timeout(120)
+def test_a_commit_walks_through_every_cluster(
+    headless: tuple[subprocess.Popen[str], dict[str, Any]], environment: dict[str, str]
+) -> None:
+    process, said = headless
+    assert said["contexts"] == ["prod-eu", "prod-us", "staging"]
+    repository = Path(said["repositories"][0])
+    file = repository / "infrastructure" / "controllers" / "namespace.yaml"
+    namespace = yaml.safe_load(file.read_text())
+    namespace["metadata"]["labels"] = {"changed": "yes"}
+    file.write_text(yaml.safe_dump(namespace))
+    subprocess.run(["git", "-C", str(repository), "commit", "-qam", "Change it"], check=True, timeout=30)
+    commit = subprocess.run(
+        ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=30
+    ).stdout.strip()
+    for context in said["contexts"]:
+        wait_until(
+            lambda context=context: commit in applied(kustomizations(said, context).get("infra-controllers")), 40
+        )
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert not left_behind(environment)
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_demo_takes_its_processes_and_files_along(
+    headless: tuple[subprocess.Popen[str], dict[str, Any]], environment: dict[str, str]
+) -> None:
+    process, _ = headless
+    process.kill()
+    process.wait(10)
+    wait_until(lambda: not left_behind(environment), 30)
