@@ -145,17 +145,16 @@ class Planner:
 
     async def _dry_run(self, resource: Resource, obj: Object) -> Plan:
         dropped: list[str] = []
-        manager = self._options.manager
-        try:
+        while True:
             try:
-                applied = await request(self._client, resource, obj, manager, dry_run=True)
+                applied = await request(self._client, resource, obj, self._options.manager, dry_run=True)
+                break
             except ApiError as error:
-                obj, dropped = drop_undeclared(obj, error.message)
-                if not dropped:
-                    raise
-                applied = await request(self._client, resource, obj, manager, dry_run=True)
-        except ApiError as error:
-            return await self._recreation(resource, obj, error)
+                # The server names one undeclared field at a time, or some of them.
+                obj, found = drop_undeclared(obj, error.message)
+                if not found:
+                    return await self._recreation(resource, obj, error)
+                dropped += found
         # A dry run that would create gives no resourceVersion; no need to look for a live object then.
         live = await self._live.get(resource, obj) if applied["metadata"].get("resourceVersion") else None
         if live is None:

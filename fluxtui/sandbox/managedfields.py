@@ -189,13 +189,13 @@ def update_managed_fields(
 ) -> None:
     """Give the fields that an update changed to its manager, and take them from all others; changes `after`.
 
-    An update that sends `managedFields: []` clears all ownership.
+    An update that sends managedFields starts from those; one that sends `managedFields: []` clears all ownership.
     """
     sent = after["metadata"].get("managedFields")
     if before is not None and sent is not None and (not sent or sent == [{}]):
         after["metadata"].pop("managedFields", None)
         return
-    managers = read_managers(before) if before is not None else []
+    managers = read_managers(after if sent else before) if before is not None else []
     change = compare(before or _empty(after), after, schema, custom=custom)
     mine = Manager(manager, operation, api_version, subresource, now, frozenset())
     kept: list[Manager] = []
