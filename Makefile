@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= auto
 
-.PHONY: setup demo test check format lint types imports screenshots bench lock clean
+.PHONY: setup demo test check format lint types imports screenshots lock clean
 
 setup: $(STAMP)
 
