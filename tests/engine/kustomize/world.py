@@ -147,9 +147,9 @@ class World:
             raise AssertionError(f"{name} did not become {reason} {message!r}: {await self.status(name)}") from None
         return found
 
-    async def ready(self, name: str, revision: str = "") -> Object:
+    async def ready(self, name: str, revision: str = "", within: float = 15.0) -> Object:
         """The status of a Kustomization once it has applied a revision."""
-        return await self.settled(name, "ReconciliationSucceeded", f"Applied revision: {revision}")
+        return await self.settled(name, "ReconciliationSucceeded", f"Applied revision: {revision}", within)
 
     async def gone(self, kind: str, name: str, namespace: str = "default") -> None:
         """Wait until an object does not exist."""
