@@ -159,8 +159,9 @@ class ClusterContext(ssl.SSLContext):
         if self.proxy_host and server_hostname == self.proxy_host:
             return default_context().wrap_bio(incoming, outgoing, server_side, server_hostname)
         latest = self._latest
-        # Servers send tickets after the handshake: what the last connection holds by now is what to resume.
-        if latest is not None and latest.session is not None and latest.session.has_ticket:
+        # Servers send tickets after the handshake: what the last connection holds by now is what to resume. Reading a
+        # session costs as much as it saves, so one is kept for as long as the server takes it.
+        if latest is not None and not latest.session_reused:
             self._session = latest.session
         made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or self._session)
         self._latest = made
