@@ -26,6 +26,7 @@ from fluxtui.fleet.text import one_line
 from fluxtui.fleet.wire import Wire, lenient
 from fluxtui.kube.errors import AuthError, ConfigError, KubeError, Unauthorized
 from fluxtui.kube.kubeconfig import Context
+from fluxtui.kube.liveness import full_jitter
 from fluxtui.kube.resources import Resource, Resources
 
 if TYPE_CHECKING:
@@ -115,16 +116,15 @@ class Collector:
     # what the cluster serves
 
     async def _first_discovery(self, client: Client) -> Resources:
+        attempt = 0
         while True:
             try:
                 await client.alive()
                 served = await client.resources()
-            except (AuthError, ConfigError, Unauthorized) as error:
-                self._trouble(error)
-                await asyncio.sleep(_PATIENCE)
             except KubeError as error:
                 self._trouble(error)
-                await asyncio.sleep(random.uniform(0.5, 2.0))
+                attempt += 1
+                await asyncio.sleep(full_jitter(attempt))
             else:
                 self._problem = None
                 self._discovered = True

@@ -56,7 +56,6 @@ def flux(
             "namespace": namespace,
             "generation": 1,
             "creationTimestamp": ago(days=3),
-            "resourceVersion": "1",
             **metadata,
         },
         "spec": {"interval": "10m", **(spec or {})},

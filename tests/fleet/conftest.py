@@ -1,0 +1,30 @@
+"""Sandbox clusters with Flux's CRDs, and clients of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from fluxtui.kube.client import Client
+from fluxtui.sandbox.cluster import SandboxCluster
+from tests.fleet.live import context_of, install
+
+Start = Callable[..., Awaitable[tuple[SandboxCluster, Client]]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """`cluster, client = await start("east")`: a running cluster with Flux's CRDs, until the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(name: str, *, flux: bool = True) -> tuple[SandboxCluster, Client]:
+            cluster = await stack.enter_async_context(SandboxCluster(name, speed=50))
+            client = await stack.enter_async_context(Client(context_of(cluster, tmp_path)))
+            if flux:
+                await install(client)
+            return cluster, client
+
+        yield begin

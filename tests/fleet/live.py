@@ -1,0 +1,170 @@
+"""Live fleets for tests: sandbox clusters with Flux's CRDs, a controller that obeys the test, and a running Fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeVar
+
+import yaml
+
+from fluxtui.api.crds import all_crds
+from fluxtui.api.kinds import BY_KIND, Kind
+from fluxtui.api.meta import REQUESTED_AT
+from fluxtui.config import Settings
+from fluxtui.fleet.fleet import Fleet
+from fluxtui.kube.client import Client, PatchType
+from fluxtui.kube.errors import AlreadyExists, NotFound
+from fluxtui.kube.kubeconfig import Context, load
+from fluxtui.kube.resources import Resource
+from fluxtui.kube.watch import watch
+from fluxtui.sandbox.cluster import SandboxCluster
+
+T = TypeVar("T")
+Object = dict[str, Any]
+
+CRDS = all_crds()
+LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
+
+
+async def eventually(check: Callable[[], T | Awaitable[T]], within: float = 15.0) -> T:
+    """The first true value that `check` gives; fails when there is none in so many seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while True:
+        found = check()
+        value: T = await found if isinstance(found, Awaitable) else found
+        if value:
+            return value
+        assert loop.time() < deadline, f"not within {within:g} s; last seen: {value!r}"
+        await asyncio.sleep(0.01)
+
+
+def context_of(cluster: SandboxCluster, tmp_path: Any) -> Context:
+    """The context of a sandbox cluster."""
+    path = tmp_path / f"{cluster.name}.kubeconfig"
+    path.write_text(yaml.safe_dump(cluster.kubeconfig()))
+    return load([str(path)]).contexts[0]
+
+
+async def install(client: Client, crds: list[Object] = CRDS) -> None:
+    """Flux's CRDs and its namespace."""
+    await create(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})
+    for crd in crds:
+        await create(client, copy.deepcopy(crd))
+    plurals = [crd["spec"]["names"]["plural"] for crd in crds]
+
+    async def served() -> bool:
+        found = await client.resources(refresh=True)
+        return all(found.by_plural(plural) for plural in plurals)
+
+    await eventually(served)
+
+
+async def create(client: Client, obj: Object) -> Object:
+    """Create an object, its status too; one that is there already stays."""
+    resource = await client.resource_for(obj)
+    try:
+        made = await client.create(resource, {key: value for key, value in obj.items() if key != "status"})
+    except AlreadyExists:
+        made = {}
+    if "status" in obj:
+        metadata = obj["metadata"]
+        return await set_status(client, resource, metadata["name"], metadata.get("namespace", ""), obj["status"])
+    return made
+
+
+async def set_status(client: Client, resource: Resource, name: str, namespace: str, status: Object) -> Object:
+    return await client.patch(resource, name, namespace, {"status": status}, type=PatchType.MERGE, subresource="status")
+
+
+def condition(status: str, generation: int, message: str = "", reason: str = "") -> Object:
+    return {
+        "type": "Ready",
+        "status": status,
+        "reason": reason or {"True": "Succeeded", "False": "Failed"}.get(status, "Progressing"),
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": "2026-11-21T05:00:00Z",
+    }
+
+
+class Controller:
+    """Handles requests and new generations of one kind as Flux's controllers do, with the verdict a test sets."""
+
+    def __init__(self, client: Client, kind: Kind) -> None:
+        self.client = client
+        self.kind = kind
+        self.verdicts: dict[str, tuple[str, str]] = {}
+        """Name → status and message of Ready; True when not said."""
+        self.idle: set[str] = set()
+        """Names that nobody works on."""
+        self.handled: list[tuple[str, str]] = []
+        """(name, request) in the order in which they were handled."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        resource = await self.client.resource_for((self.kind.group, "", self.kind.kind))
+        async with aclosing(watch(self.client, resource)) as batches:
+            async for batch in batches:
+                for obj in batch.upserts:
+                    await self._reconcile(resource, obj["metadata"]["name"], obj["metadata"]["namespace"])
+
+    async def _reconcile(self, resource: Resource, name: str, namespace: str) -> None:
+        try:
+            obj = await self.client.get(resource, name, namespace)
+        except NotFound:
+            return
+        metadata, status = obj["metadata"], obj.get("status") or {}
+        request = (metadata.get("annotations") or {}).get(REQUESTED_AT, "")
+        news = (
+            request != status.get("lastHandledReconcileAt", "")
+            or status.get("observedGeneration") != metadata["generation"]
+        )
+        if name in self.idle or (obj.get("spec") or {}).get("suspend") or not news:
+            return
+        verdict, message = self.verdicts.get(name, ("True", "all well"))
+        self.handled.append((name, request))
+        generation = metadata["generation"]
+        working = {"conditions": [condition("Unknown", generation)]}
+        await set_status(self.client, resource, name, metadata["namespace"], working)
+        done = {
+            "conditions": [condition(verdict, generation, message)],
+            "observedGeneration": generation,
+            "lastHandledReconcileAt": request,
+        }
+        if self.kind.plural == "kustomizations":
+            done["lastAppliedRevision"] = "main@sha1:7148a354c0ffee5d0d8b1f2a3c4d5e6f70819203"
+        await set_status(self.client, resource, name, metadata["namespace"], done)
+
+
+@asynccontextmanager
+async def running(*contexts: Context, settings: Settings | None = None, **options: Any) -> AsyncIterator[Fleet]:
+    """A fleet that runs as long as the block."""
+    fleet = Fleet(contexts, settings, **options)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(fleet.run())
+        try:
+            yield fleet
+        finally:
+            task.cancel()
+
+
+@asynccontextmanager
+async def controlled(client: Client, *kinds: Kind) -> AsyncIterator[dict[str, Controller]]:
+    """Controllers of these kinds at work, by kind."""
+    controllers = {kind.kind: Controller(client, kind) for kind in kinds}
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(controller.run()) for controller in controllers.values()]
+        try:
+            yield controllers
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def kind_of(obj: Object) -> Kind:
+    """The kind of an object."""
+    return BY_KIND[obj["apiVersion"].partition("/")[0], obj["kind"]]
