@@ -63,6 +63,12 @@ def ready(since: str, message: str, reason: str = "ReconciliationSucceeded") -> 
     return {"conditions": [condition("Ready", "True", reason, message, since)]}
 
 
+def artifact(revision: str, since: str) -> Object:
+    digest = f"sha256:{'0a1b' * 16}"
+    place = {"path": "gitrepository/flux-system/fleet/latest.tar.gz", "url": "http://localhost/latest.tar.gz"}
+    return {**place, "revision": revision, "lastUpdateTime": since, "digest": digest, "size": 2048}
+
+
 def git(name: str = "fleet", revision: str = GOOD, **age: float) -> Object:
     since = ago(**(age or {"minutes": 2}))
     return flux(
@@ -72,7 +78,7 @@ def git(name: str = "fleet", revision: str = GOOD, **age: float) -> Object:
         spec={"url": f"https://git.example.com/platform/{name}.git", "ref": {"branch": "main"}, "interval": "1m"},
         status={
             **ready(since, f"stored artifact for revision '{revision}'", "Succeeded"),
-            "artifact": {"revision": revision, "lastUpdateTime": since, "digest": "sha256:0a1b", "size": 2048},
+            "artifact": artifact(revision, since),
         },
     )
 
@@ -86,7 +92,7 @@ def oci(name: str, revision: str, **age: float) -> Object:
         spec={"url": f"oci://registry.example.com/manifests/{name}", "ref": {"semver": "6.x"}},
         status={
             **ready(since, f"stored artifact for digest '{revision}'", "Succeeded"),
-            "artifact": {"revision": revision, "lastUpdateTime": since, "digest": "sha256:0a1b", "size": 2048},
+            "artifact": artifact(revision, since),
         },
     )
 

@@ -1,0 +1,196 @@
+"""The console on running clusters: what happens there shows here, what is done here happens there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
+from fluxtui.console.screens.plan import PlanScreen
+from fluxtui.fleet.facts import SUSPEND_REASON
+from fluxtui.fleet.lines import cluster_key
+from fluxtui.sandbox.faults import FAULTS
+from tests.console import world
+from tests.console.live import controller, erase, ks, names, plant, running, shown, stored, until
+
+Start = Callable[..., Any]
+
+
+def plain(*wanted: str) -> list[world.Object]:
+    return [world.git(), *(world.kustomization(name) for name in wanted)]
+
+
+def messages(app: Any) -> list[str]:
+    return [f"{note.title}: {note.message}" for note in app._notifications]
+
+
+async def test_what_clusters_do_walks_through_the_tree(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("prod-eu", "staging")
+    await plant(fleet["prod-eu"], plain("apps", "infra"))
+    await plant(fleet["staging"], plain("apps"))
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps", "infra"})
+        await until(pilot, lambda: names(screen, "staging") == {"apps"})
+        await plant(fleet["staging"], [world.kustomization("late", status=world.failed("Bad", "no", world.ago()))])
+        await until(pilot, lambda: names(screen, "staging") == {"apps", "late"})
+        assert any("✗ ks   late" in line for line in shown(screen))
+        erase(fleet["prod-eu"], "infra")
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps"})
+
+
+async def test_reconcile_is_followed_until_the_controller_reports(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("prod-eu")
+    await plant(fleet["prod-eu"], plain("apps", "broken"))
+    async with (
+        running(fleet, tmp_path / "kubeconfig") as (pilot, screen),
+        controller(fleet["prod-eu"], lambda name: name == "broken"),
+    ):
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps", "broken"})
+        screen.find(ks("prod-eu", "apps"))
+        await pilot.press("R")
+        await until(
+            pilot, lambda: any("Kustomization apps reconciled: applied main@7148a354" in m for m in messages(pilot.app))
+        )
+        assert screen.actions.pending == {}
+        screen.find(ks("prod-eu", "broken"))
+        await pilot.press("R")
+        await until(
+            pilot,
+            lambda: any(m.startswith("Kustomization broken not reconciled: no such file") for m in messages(pilot.app)),
+        )
+
+
+async def test_a_request_that_waits_is_marked_on_its_row(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("prod-eu")
+    await plant(fleet["prod-eu"], plain("apps"))
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps"})
+        screen.find(ks("prod-eu", "apps"))
+        await pilot.press("R")
+        await until(pilot, lambda: any(line.startswith("»") and "apps" in line for line in shown(screen)))
+        async with controller(fleet["prod-eu"]):
+            await until(pilot, lambda: not any(line.startswith("»") for line in shown(screen)))
+
+
+async def test_suspend_with_a_reason_and_resume_with_reconcile(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("prod-eu")
+    cluster = fleet["prod-eu"]
+    await plant(cluster, plain("apps"))
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen), controller(cluster):
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps"})
+        screen.find(ks("prod-eu", "apps"))
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, FormScreen))
+        await pilot.press(*"moving", "enter")
+        await until(pilot, lambda: any("‖ ks   apps  moving, by" in line for line in shown(screen)))
+        assert stored(cluster, "apps")["metadata"]["annotations"][SUSPEND_REASON] == "moving"
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
+        await pilot.press("r")
+        await until(pilot, lambda: any("apps reconciled" in message for message in messages(pilot.app)))
+        assert stored(cluster, "apps")["spec"]["suspend"] is False
+        assert (
+            "annotations" not in stored(cluster, "apps")["metadata"]
+            or SUSPEND_REASON not in stored(cluster, "apps")["metadata"]["annotations"]
+        )
+
+
+async def test_marks_are_reconciled_together_with_results_object_by_object(
+    sandbox_fleet: Start, tmp_path: Path
+) -> None:
+    fleet = await sandbox_fleet("prod-eu", "staging")
+    await plant(fleet["prod-eu"], plain("apps", "broken"))
+    await plant(fleet["staging"], [world.kustomization("held", spec={"suspend": True}), world.kustomization("apps")])
+    async with (
+        running(fleet, tmp_path / "kubeconfig", protected=("prod-*",)) as (pilot, screen),
+        controller(fleet["prod-eu"], lambda name: name == "broken"),
+        controller(fleet["staging"]),
+    ):
+        await until(
+            pilot,
+            lambda: names(screen, "staging") == {"apps", "held"} and names(screen, "prod-eu") == {"apps", "broken"},
+        )
+        for ref in (ks("prod-eu", "apps"), ks("prod-eu", "broken"), ks("staging", "apps"), ks("staging", "held")):
+            screen.find(ref)
+            await pilot.press("space")
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PlanScreen))
+        plan = pilot.app.screen
+        await pilot.press("enter")
+        assert "That is not the name" in str(plan.query_one("#plan-hint").render())
+        await pilot.press(*"prod-eu", "enter")
+        await until(pilot, lambda: "2 done, 1 failed" in str(plan.query_one("#plan-hint").render()))
+        assert screen.fleet_tree.marks == set()
+        handled = [stored(fleet[name], "apps")["status"]["lastHandledReconcileAt"] for name in ("prod-eu", "staging")]
+        assert all(handled)
+        assert "requestedAt" not in str(stored(fleet["staging"], "held")["metadata"])
+
+
+async def test_a_forbidden_action_is_refused_with_the_reason(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("prod-eu")
+    await plant(fleet["prod-eu"], plain("apps"))
+    fleet["prod-eu"].deny("patch", "kustomizations")
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps"})
+        screen.find(ks("prod-eu", "apps"))
+        await pilot.press("R")
+        await until(pilot, lambda: any("you may not patch" in message for message in messages(pilot.app)))
+        assert "annotations" not in stored(fleet["prod-eu"], "apps")["metadata"]
+
+
+async def test_a_forbidden_kind_is_a_known_fact_of_its_cluster(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("prod-eu")
+    await plant(fleet["prod-eu"], plain("apps"))
+    fleet["prod-eu"].deny("list", "helmreleases")
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps"})
+        await until(pilot, lambda: any("1 kind forbidden" in line for line in shown(screen)))
+        assert any("may not be read: helmreleases" in line for line in shown(screen))
+
+
+async def test_a_cluster_that_dies_is_greyed_with_its_age_and_actions_say_why_not(
+    sandbox_fleet: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("collector", "mirror", "states"):
+        monkeypatch.setattr(f"fluxtui.fleet.{module}.LOST_AFTER", 0.3)
+    fleet = await sandbox_fleet("good", "bad")
+    await plant(fleet["good"], plain("apps"))
+    await plant(fleet["bad"], plain("apps"))
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        await until(pilot, lambda: names(screen, "bad") == {"apps"})
+        await fleet["bad"].faults.set("refuse")
+        await until(pilot, lambda: any("⌁ bad  unreachable" in line and "was ✓ 2" in line for line in shown(screen)))
+        await until(pilot, lambda: any("⌁ ks   apps" in line for line in shown(screen)))
+        screen.find(ks("bad", "apps"))
+        await pilot.press("R")
+        assert any("bad does not answer" in message for message in messages(pilot.app))
+        await fleet["bad"].faults.clear()
+        await until(pilot, lambda: not any("⌁" in line for line in shown(screen)))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_of_one_cluster_freezes_nothing_and_leaves_no_ghosts(
+    sandbox_fleet: Start, tmp_path: Path, fault: str
+) -> None:
+    fleet = await sandbox_fleet("good", "bad")
+    await plant(fleet["good"], plain("apps"))
+    await plant(fleet["bad"], plain("apps", "old"))
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen), controller(fleet["good"]):
+        await until(pilot, lambda: names(screen, "bad") == {"apps", "old"} and names(screen, "good") == {"apps"})
+        await fleet["bad"].faults.set(fault)
+        # The other cluster is as quick as before: a key, an action, news.
+        screen.fleet_tree.go_to(cluster_key("good"))
+        screen.find(ks("good", "apps"))
+        await pilot.press("R")
+        await until(pilot, lambda: any("apps reconciled" in message for message in messages(pilot.app)))
+        await plant(fleet["good"], [world.kustomization("more")])
+        await until(pilot, lambda: names(screen, "good") == {"apps", "more"})
+        # What happened there meanwhile is seen when it is back, and only that.
+        erase(fleet["bad"], "old")
+        await plant(fleet["bad"], [world.kustomization("new")])
+        await fleet["bad"].faults.clear()
+        await until(pilot, lambda: names(screen, "bad") == {"apps", "new"}, within=30)
+        await until(pilot, lambda: not screen.fleet.mirror.clusters["bad"].is_lost, within=30)
