@@ -187,6 +187,10 @@ _Dumper.add_implicit_resolver(
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
     style = "|" if "\n" in text.rstrip("\n") or text.endswith("\n") else None
+    # Which quotes it is does not matter to a reader, but to the digest Flux keeps of a build.
+    resolvers = _Dumper.yaml_implicit_resolvers
+    if style is None and any(pattern.match(text) for _, pattern in resolvers.get(text[:1], ())):
+        style = '"'
     return dumper.represent_scalar(_STRING, text, style=style)
 
 
