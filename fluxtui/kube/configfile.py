@@ -250,6 +250,8 @@ def _check_cluster(cluster: dict[str, Any], base: str) -> None:
     server = _text(cluster, "server")
     if not re.match(r"https?://[^/\s]", server):
         raise _Invalid("server", "expected an http:// or https:// URL" if server else "missing")
+    if "@" in server.partition("://")[2].partition("/")[0]:
+        raise _Invalid("server", "user and password belong to a user, not into the URL")
     cluster["server"] = server.rstrip("/")
     _base64(cluster, "certificate-authority-data")
     _path(cluster, "certificate-authority", base)

@@ -3,7 +3,8 @@
 KubeError                     base; `str()` is a sentence for users, free of secrets and of control characters
 ├── ConfigError               a kubeconfig or a credential's configuration is wrong; names file and field
 ├── AuthError                 a credential could not be had: exec plugin, token file, OIDC
-├── Unreachable               connect, DNS, TLS, proxy, timeout, cut or silent stream
+├── Unreachable               connect, DNS, TLS, proxy, timeout, cut stream
+│   └── Silent                a stream brought nothing for too long, though it is open
 ├── UnknownKind               the server does not serve this kind
 └── ApiError                  the server answered with a Status ≥ 400
     ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405
@@ -45,7 +46,11 @@ class AuthError(KubeError):
 
 
 class Unreachable(KubeError):
-    """The API server did not answer: connect, DNS, TLS, proxy, timeout, cut or silent stream."""
+    """The API server did not answer: connect, DNS, TLS, proxy, timeout, cut stream."""
+
+
+class Silent(Unreachable):
+    """A stream brought nothing for too long, not even a bookmark; the server may still be there."""
 
 
 class UnknownKind(KubeError):

@@ -10,14 +10,15 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from fluxtui.kube.errors import Unreachable
+from fluxtui.kube.errors import Silent, Unreachable
 from fluxtui.kube.proxy import Proxy
 
 
 def unreachable(error: Exception, server: str, proxy: Proxy | None, limit: float | None) -> Unreachable:
     """`error` as Unreachable, naming host and cause, never a URL with credentials in it."""
     host = urlsplit(server).netloc.rpartition("@")[2]
-    return Unreachable(f"{host}: {_cause(error, proxy, limit)}")
+    kind = Silent if isinstance(error, aiohttp.SocketTimeoutError) else Unreachable
+    return kind(f"{host}: {_cause(error, proxy, limit)}")
 
 
 def _cause(error: Exception, proxy: Proxy | None, limit: float | None) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from fluxtui.kube import listing
 from fluxtui.kube.client import Client
 from fluxtui.kube.decoding import Change, Decoder, Garbled, Key
-from fluxtui.kube.errors import ApiError, Forbidden, Gone, KubeError, NotFound, Unreachable
+from fluxtui.kube.errors import ApiError, Forbidden, Gone, KubeError, NotFound, Silent, Unreachable
 from fluxtui.kube.gate import Gate
 from fluxtui.kube.lines import LineSplitter
 from fluxtui.kube.liveness import full_jitter
@@ -143,6 +143,7 @@ class _Watch(Generic[T]):
         self._version = ""
         self._state: WatchState | None = None
         self._failures = 0
+        self._opened = 0.0
 
     async def run(self) -> AsyncGenerator[Batch[T], None]:
         self._enter(Phase.SYNCING)
@@ -205,7 +206,6 @@ class _Watch(Generic[T]):
             "resourceVersion": self._version,
             "timeoutSeconds": str(round(self._timing.stream * random.uniform(1, 2))),
         }
-        began = time.monotonic()
         lines = LineSplitter()
         async with self._client.stream(
             self._query.path,
@@ -213,6 +213,7 @@ class _Watch(Generic[T]):
             accept=self._query.accept(watch=True),
             idle_timeout=self._timing.idle,
         ) as chunks:
+            self._opened = time.monotonic()
             self._enter(Phase.LIVE)
             async for chunk in chunks:
                 changes, problem = self._read(lines.feed(chunk))
@@ -220,11 +221,11 @@ class _Watch(Generic[T]):
                     yield self._batch(changes)
                 if problem is not None:
                     raise problem
-        if time.monotonic() - began > _PROGRESS:
-            self._failures = 0
-        elif self._failures or time.monotonic() - began < 1:
+        if not self._progressed():
+            # A server that ends streams as soon as they begin is not asked again and again.
             self._failures += 1
-            await asyncio.sleep(full_jitter(self._failures, cap=self._timing.max_pause))
+            if self._failures > 1:
+                await asyncio.sleep(full_jitter(self._failures, cap=self._timing.max_pause))
 
     def _read(self, lines: Iterable[bytes]) -> tuple[list[Change[T]], ApiError | Garbled | None]:
         """The changes in some lines, the last of each object, and what was wrong after them."""
@@ -261,8 +262,17 @@ class _Watch(Generic[T]):
     def _recheck(self) -> float:
         return self._timing.recheck * random.uniform(0.8, 1.2)
 
+    def _progressed(self) -> bool:
+        """Whether the stream that ended was a good one; then what failed before it does not count any more."""
+        opened, self._opened = self._opened, 0.0
+        if opened and time.monotonic() - opened > _PROGRESS:
+            self._failures = 0
+            return True
+        return False
+
     def _failed(self, error: KubeError | Garbled) -> float:
         """Take note of a failure; seconds to wait before the next attempt."""
+        self._progressed()
         self._failures += 1
         pause = full_jitter(self._failures, cap=self._timing.max_pause)
         if isinstance(error, Gone):
@@ -273,6 +283,9 @@ class _Watch(Generic[T]):
         if isinstance(error, Garbled):
             self._version = ""
             error = Unreachable(f"{self._client.context.host}: the watch brought {error}")
+        elif isinstance(error, Silent) and self._failures == 1:
+            # Some servers send no bookmarks. Whether this one is there, the liveness question knows.
+            return 0.0
         elif not isinstance(error, ApiError):
             self._client.liveness.failed(error)
             if self._failures == 1:

@@ -150,6 +150,7 @@ BAD_BASE64 = "not base64!"
         ({"token": ["t"]}, {}, "user.token: expected text"),
         ({}, {"server": "ftp://x"}, r"clusters\[0\].cluster.server: expected an http"),
         ({}, {"server": ""}, "cluster.server: missing"),
+        ({}, {"server": "https://u:s3cret-t0ken@x"}, "cluster.server: user and password belong to a user"),
         ({}, {"certificate-authority-data": BAD_BASE64}, "certificate-authority-data: not valid base64"),
         ({}, {"insecure-skip-tls-verify": True, "certificate-authority": "x"}, "has no use"),
         ({}, {"insecure-skip-tls-verify": "yes"}, "expected true or false"),
@@ -161,6 +162,7 @@ def test_a_wrong_field_is_named(tmp_path: Path, user: Any, cluster: Any, message
     with pytest.raises(ConfigError, match=message) as caught:
         load([path])
     assert path in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
 def test_a_broken_context_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -214,8 +216,8 @@ def test_scalars_are_text_as_kubectl_reads_them(tmp_path: Path) -> None:
 
 def test_secrets_stay_out_of_every_repr(tmp_path: Path) -> None:
     user = {"token": SECRET, "client-certificate-data": base64.b64encode(b"cert").decode(), "client-key-data": "QUFB"}
-    path = write(tmp_path / "config", entry("a", "https://user:hunter2@host:6443", user))
-    config = load([path])
+    path = write(tmp_path / "config", entry("a", "https://host:6443", user))
+    config = load([path, write(tmp_path / "other", entry("b", cluster={"proxy-url": "http://u:hunter2@p"}))])
     file = configfile.read(path)
     for shown in (repr(config), repr(config.contexts[0]), repr(file), str(list(config.contexts[0].__rich_repr__()))):
         assert SECRET not in shown

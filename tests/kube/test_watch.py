@@ -281,7 +281,7 @@ async def test_too_many_requests_waits_as_long_as_the_server_asks() -> None:
 
 async def test_a_stream_that_is_silent_too_long_is_begun_again() -> None:
     async with scripted() as api, following(api.url) as mirror:
-        await until(lambda: len(api.seen("watch")) >= 2)
+        await until(lambda: len(api.seen("watch")) >= 3)
         assert mirror.lists == 1
 
 
