@@ -129,6 +129,9 @@ async def api(request: pytest.FixtureRequest) -> AsyncIterator[Api]:
         else:
             async with SandboxCluster("contract", simulate=False) as cluster:
                 yield await _prepared(Api(session, cluster.url, cluster.token))
+    for _ in range(10):
+        # Closed connections are let go in the loop's next turns.
+        await asyncio.sleep(0)
 
 
 async def _prepared(api: Api) -> Api:
