@@ -137,7 +137,7 @@ def load(
     if not found and not paths:
         pod = in_cluster(env)
         if pod is not None:
-            return Kubeconfig((pod,), pod.id)
+            return Kubeconfig((pod,), pod.id, warnings=tuple(warnings))
     ids = _ids([(name, source) for name, source, _ in found], previous)
     contexts = tuple(
         msgspec.structs.replace(result, id=ids[name, source])

@@ -158,7 +158,9 @@ class Liveness:
         with contextlib.suppress(ApiError):
             await probe(patience)
         self._last = time.monotonic()
-        self.latency = self._last - began
+        if self.error is None or self.latency is None:
+            # The first answer after an outage took as long as the outage did.
+            self.latency = self._last - began
         self._verified = True
         self._attempts = 0
         self.error = None
