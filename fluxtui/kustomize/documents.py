@@ -1,208 +1,234 @@
-"""YAML as Kubernetes reads and writes it.
+"""YAML as Kubernetes reads it, from bytes to trees (see `scalars`) or plain data; and back to text.
 
-Reading: scalars by YAML 1.2 with the octal numbers of 1.1; `yes`, `on` and dates stay text (a bare date becomes an RFC
-3339 timestamp); a key given twice, a key that is no text and an infinite number are errors; aliases and merge keys are
-expanded, within bounds. Writing: sorted keys, and quotes around every text that another reader could take for more.
+A key given twice, a key that is no text and an infinite number are errors; aliases and merge keys are expanded, within
+bounds; an anchor ends with its document.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from yaml._yaml import CParser
 
+from fluxtui.kustomize import output
 from fluxtui.kustomize.errors import LoadError
+from fluxtui.kustomize.scalars import NotJson, OddKey, Plain, Quoted, Tree, copied, finished, resolved, text_of
 
 MAX_BYTES = 64 << 20
 MAX_NODES = 2_000_000
 """Nodes of one document, aliases expanded."""
 MAX_DEPTH = 200
 
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUE = frozenset({"true", "True", "TRUE"})
-_FALSE = frozenset({"false", "False", "FALSE"})
-_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
-_OCTAL = re.compile(r"[-+]?0o?[0-7_]+")
-_HEX = re.compile(r"[-+]?0x[0-9a-fA-F_]+")
-_BINARY = re.compile(r"[-+]?0b[01_]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_STRING = "tag:yaml.org,2002:str"
-_MERGE = "tag:yaml.org,2002:merge"
-
-
-class _Loader(yaml.CSafeLoader):
-    """Composes nodes and resolves nothing: a plain scalar without a tag is text until we look at it."""
-
-
-_Loader.yaml_implicit_resolvers = {}
+_TAG = "tag:yaml.org,2002:"
+_SEPARATOR = re.compile(r"\n---(?=[^\n]*\n)[ \t\r]*[^\s#][^\n]*")
+_TRUE_WORDS = frozenset(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON"))
+_FALSE_WORDS = frozenset(("n", "N", "no", "No", "NO", "off", "Off", "OFF"))
+_Event = Any
+"""An event of PyYAML, whose stubs know less of it than its types."""
 
 
 def read_all(data: bytes | str, source: str) -> list[Any]:
-    """The documents of a YAML stream, without empty ones. Raises LoadError that begins with `source` and the line."""
-    if len(data) > MAX_BYTES:
-        raise LoadError(f"{source}: larger than {MAX_BYTES} bytes")
-    if isinstance(data, bytes):
-        try:
-            data = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise LoadError(f"{source}: not UTF-8: {error.reason} at byte {error.start}") from error
-    documents = []
-    try:
-        for node in yaml.compose_all(data, Loader=_Loader):
-            if node is not None:
-                documents.append(_Builder(source).value(node, 0))
-    except yaml.YAMLError as error:
-        raise LoadError(f"{source}: {_problem(error)}") from error
-    return [document for document in documents if document is not None]
+    """The documents of a stream as plain data, without empty ones. Raises LoadError that begins with `source`."""
+    return [_finished(tree, source) for tree in read_trees(data, source)]
 
 
 def read(data: bytes | str, source: str) -> Any:
-    """The only document of a stream, None when it is empty. Raises LoadError."""
-    documents = read_all(data, source)
-    if len(documents) > 1:
-        raise LoadError(f"{source}: one document is expected, there are {len(documents)}")
-    return documents[0] if documents else None
+    """The only document of a stream as plain data, None when it is empty. Raises LoadError."""
+    found = read_all(data, source)
+    if len(found) > 1:
+        raise LoadError(f"{source}: one document is expected, there are {len(found)}")
+    return found[0] if found else None
+
+
+def read_trees(data: bytes | str, source: str) -> list[Tree]:
+    """The documents of a stream as trees, without empty ones. Raises LoadError that begins with `source`."""
+    text = decoded(data, source).replace("\r\n", "\n")
+    wrong = _SEPARATOR.search(text) if "\n---" in text else None
+    if wrong:
+        raise LoadError(f"{source}: invalid document separator: {wrong.group().strip()}")
+    return list(documents(text, Reader(source)))
+
+
+def read_settings(data: bytes | str, source: str) -> Any:
+    """The first document as plain data, as kustomize reads its own files: `yes` and `on` are true, of a key given twice
+    the last one counts, keys that are numbers become text. Raises LoadError.
+    """
+    reader = SettingsReader(source)
+    return _finished(next(documents(decoded(data, source), reader), None), source)
 
 
 def write(value: Any) -> str:
-    """A document: block style, sorted keys, lists not indented."""
-    text: str = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=True, width=1 << 30
-    )
-    return text
+    """A document: block style, sorted keys, lists not indented, quotes where a reader could take text for more."""
+    return output.document(value)
 
 
-class _Builder:
-    """Makes one document's value of its nodes."""
+def decoded(data: bytes | str, source: str) -> str:
+    """Bytes as text. Raises LoadError when they are too many or not UTF-8."""
+    if len(data) > MAX_BYTES:
+        raise LoadError(f"{source}: larger than {MAX_BYTES} bytes")
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LoadError(f"{source}: not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def documents(text: str, reader: Reader) -> Iterator[Tree]:
+    """The trees that a reader makes of a stream. Raises LoadError."""
+    try:
+        yield from reader.documents(text)
+    except yaml.YAMLError as error:
+        raise LoadError(f"{reader.source}: {_problem(error)}") from error
+
+
+def _finished(tree: Tree, source: str) -> Any:
+    try:
+        return finished(tree)
+    except NotJson as error:
+        raise LoadError(f"{source}: {error}") from error
+
+
+class Reader:
+    """Makes trees of the events of a parser."""
 
     def __init__(self, source: str) -> None:
-        self._source = source
+        self.source = source
         self._left = MAX_NODES
+        self._anchors: dict[str, Tree] = {}
 
-    def value(self, node: yaml.Node, depth: int) -> Any:
+    def documents(self, text: str) -> Iterator[Tree]:
+        parser = CParser(text)
+        try:
+            self._next = parser.get_event
+            while True:
+                event = self._next()
+                if type(event) is yaml.StreamEndEvent:
+                    return
+                if type(event) is yaml.DocumentStartEvent:
+                    self._left = MAX_NODES
+                    self._anchors = {}
+                    tree = self._tree(self._next(), 0)
+                    if tree is not None and not (type(tree) is Plain and tree.value is None):
+                        yield tree
+        finally:
+            parser.dispose()
+
+    def _tree(self, event: _Event, depth: int) -> Tree:
         self._left -= 1
         if self._left < 0 or depth > MAX_DEPTH:
-            raise self._error(node, "document is too large or too deep once its aliases are expanded")
-        if isinstance(node, yaml.MappingNode):
-            return dict(self._items(node, depth))
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, depth + 1) for item in node.value]
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
-        raise self._error(node, "neither a map, a list nor a scalar")
+            raise self._error(event, "the document is too large or too deep once its aliases are expanded")
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            tree = self._scalar(event)
+        elif kind is yaml.MappingStartEvent:
+            tree = self._map(depth)
+        elif kind is yaml.SequenceStartEvent:
+            tree = []
+            event_of_item = self._next()
+            while type(event_of_item) is not yaml.SequenceEndEvent:
+                tree.append(self._tree(event_of_item, depth + 1))
+                event_of_item = self._next()
+        else:
+            return self._alias(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = tree
+        return tree
 
-    def _items(self, node: yaml.MappingNode, depth: int) -> Iterator[tuple[str, Any]]:
-        seen = set()
-        merged: dict[str, Any] = {}
-        pairs = []
-        for key_node, value_node in node.value:
-            if isinstance(key_node, yaml.ScalarNode) and key_node.value == "<<" and not key_node.style:
-                sources = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
-                for source in sources:
-                    if not isinstance(source, yaml.MappingNode):
-                        raise self._error(value_node, "map merge requires map or sequence of maps as the value")
-                    merged = {**dict(self._items(source, depth + 1)), **merged}
-                continue
-            key = self._key(key_node)
-            if key in seen:
-                raise self._error(key_node, f"mapping key {key!r} already defined")
-            seen.add(key)
-            pairs.append((key, value_node))
-        yield from ((key, value) for key, value in merged.items() if key not in seen)
-        for key, value_node in pairs:
-            yield key, self.value(value_node, depth + 1)
+    def _alias(self, event: Any) -> Tree:
+        if event.anchor not in self._anchors:
+            raise self._error(event, f"unknown anchor '{event.anchor}' referenced")
+        tree = self._anchors[event.anchor]
+        if isinstance(tree, dict | list):
+            self._left -= _size(tree)
+            if self._left < 0:
+                raise self._error(event, "the document is too large once its aliases are expanded")
+        return copied(tree)
 
-    def _key(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise self._error(node, "a key must be text")
-        value = self._scalar(node)
-        if isinstance(value, bool):
-            return str(node.value).lower()
-        if isinstance(value, int | float):
-            return str(node.value)
+    def _map(self, depth: int) -> dict[str, Tree]:
+        tree: dict[str, Tree] = {}
+        merged: list[Tree] = []
+        event: Any = self._next()
+        while type(event) is not yaml.MappingEndEvent:
+            if type(event) is yaml.ScalarEvent and event.value == "<<" and event.implicit[0]:
+                merged += self._merged(event, self._tree(self._next(), depth + 1))
+            else:
+                key = self._key(event)
+                if key in tree:
+                    self._repeated(event, key)
+                tree[key] = self._tree(self._next(), depth + 1)
+            event = self._next()
+        for source in merged:
+            for key, value in source.items():
+                tree.setdefault(key, value)
+        return tree
+
+    def _merged(self, event: _Event, value: Tree) -> list[Tree]:
+        sources = value if isinstance(value, list) else [value]
+        if not all(isinstance(source, dict) for source in sources):
+            raise self._error(event, "map merge requires map or sequence of maps as the value")
+        return sources
+
+    def _repeated(self, event: _Event, key: str) -> None:
+        raise self._error(event, f"mapping key {key!r} already defined")
+
+    def _key(self, event: Any) -> str:
+        key = self._tree(event, 0)
+        if isinstance(key, dict | list):
+            raise self._error(event, "a key is a map or a list")
+        return str(key) if isinstance(key, str) else OddKey(text_of(key))
+
+    def _scalar(self, event: Any) -> Tree:
+        if event.implicit[0]:
+            return resolved(event.value)
+        tag = event.tag
+        if tag is None or tag == f"{_TAG}str" or not tag.startswith(_TAG):
+            return Quoted(event.value)
+        found = resolved(event.value)
+        return Quoted(event.value) if isinstance(found, str) else found
+
+    def _error(self, event: _Event, problem: str) -> LoadError:
+        return LoadError(f"{self.source}: line {event.start_mark.line + 1}: {problem}")
+
+
+class SettingsReader(Reader):
+    """Reads as kustomize reads kustomizations and other files of its own."""
+
+    def _repeated(self, event: _Event, key: str) -> None:
+        return
+
+    def _key(self, event: Any) -> str:
+        if type(event) is not yaml.ScalarEvent:
+            raise self._error(event, "a key must be text")
+        key = self._scalar(event)
+        if isinstance(key, str):
+            return str(key)
+        value = finished(key)
         if value is None:
-            raise self._error(node, "a key must be text")
-        return str(value)
+            raise self._error(event, "a key must be text")
+        return str(value).lower() if isinstance(value, bool) else str(value)
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
-        text = str(node.value)
-        if node.style or node.tag != _STRING:
-            if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"):
-                return self._plain(node, text)
-            return text
-        return self._plain(node, text)
-
-    def _plain(self, node: yaml.Node, text: str) -> Any:
-        if text in _NULL:
-            return None
-        if text in _TRUE or text in _FALSE:
-            return text in _TRUE
-        first = text[0]
-        if not (first.isdigit() or first in "+-."):
-            return text
-        if _INT.fullmatch(text):
-            return int(text.replace("_", ""))
-        if _OCTAL.fullmatch(text):
-            return int(text.replace("_", "").replace("o", ""), 8)
-        if _HEX.fullmatch(text):
-            return int(text.replace("_", ""), 16)
-        if _BINARY.fullmatch(text):
-            return int(text.replace("_", ""), 2)
-        if _SPECIAL.fullmatch(text):
-            raise self._error(node, f"{text} is no number that JSON has")
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            if math.isinf(number):
-                raise self._error(node, f"{text} is no number that JSON has")
-            return int(number) if number.is_integer() and abs(number) < 1 << 53 else number
-        if _DATE.fullmatch(text):
-            return f"{text}T00:00:00Z"
-        return text
-
-    def _error(self, node: yaml.Node, problem: str) -> LoadError:
-        return LoadError(f"{self._source}: line {node.start_mark.line + 1}: {problem}")
+    def _scalar(self, event: Any) -> Tree:
+        if event.implicit[0]:
+            if event.value in _TRUE_WORDS:
+                return True
+            if event.value in _FALSE_WORDS:
+                return False
+        return super()._scalar(event)
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Quotes what YAML 1.1, YAML 1.2 or JSON readers would not take for text."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-_Dumper.add_implicit_resolver(
-    "tag:fluxtui,2026:ambiguous",
-    re.compile(
-        r"^(y|Y|n|N|[-+]?0o[0-7]+|[-+]?[0-9][0-9_]*|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-        r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*)$"
-    ),
-    list("yYnN-+.0123456789"),
-)
-
-
-def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    style = "|" if "\n" in text.rstrip("\n") or text.endswith("\n") else None
-    # Which quotes it is does not matter to a reader, but to the digest Flux keeps of a build.
-    resolvers = _Dumper.yaml_implicit_resolvers
-    if style is None and any(pattern.match(text) for _, pattern in resolvers.get(text[:1], ())):
-        style = '"'
-    return dumper.represent_scalar(_STRING, text, style=style)
-
-
-def _represent_float(dumper: _Dumper, number: float) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", repr(number))
-
-
-_Dumper.add_representer(str, _represent_text)
-_Dumper.add_representer(float, _represent_float)
+def _size(tree: Tree) -> int:
+    if isinstance(tree, dict):
+        return 1 + sum(_size(value) for value in tree.values())
+    if isinstance(tree, list):
+        return 1 + sum(_size(value) for value in tree)
+    return 1
 
 
 def _problem(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "not valid YAML"
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not valid YAML"
     return f"line {mark.line + 1}: {problem}" if mark else str(problem)

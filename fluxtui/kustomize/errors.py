@@ -4,7 +4,7 @@ KustomizeError
 ├── LoadError     a file is missing, unreadable, or outside of what may be read
 ├── FieldError    a kustomization has a mistake; names the file and the field
 ├── BuildError    resources and what is done to them do not fit; names the resource
-└── Unsupported   a feature of kustomize that this builder does not have yet; names it
+└── Unsupported   a feature of kustomize that this builder does not have; names it
 """
 
 from __future__ import annotations
@@ -27,4 +27,4 @@ class BuildError(KustomizeError):
 
 
 class Unsupported(KustomizeError):
-    """The kustomization uses what this builder does not have yet."""
+    """The kustomization uses what this builder does not have."""

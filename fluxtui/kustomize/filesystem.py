@@ -70,6 +70,12 @@ class MemoryFileSystem:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = {posixpath.normpath(path): content for path, content in files.items()}
+        self._directories = {"/"}
+        for path in self._files:
+            directory = posixpath.dirname(path)
+            while directory not in self._directories:
+                self._directories.add(directory)
+                directory = posixpath.dirname(directory)
 
     def real(self, path: str) -> str:
         path = posixpath.normpath(path)
@@ -78,8 +84,7 @@ class MemoryFileSystem:
         return path
 
     def is_dir(self, path: str) -> bool:
-        prefix = posixpath.normpath(path).rstrip("/") + "/"
-        return any(name.startswith(prefix) for name in self._files)
+        return posixpath.normpath(path) in self._directories
 
     def is_file(self, path: str) -> bool:
         return posixpath.normpath(path) in self._files

@@ -1,194 +1,186 @@
-"""ConfigMaps and Secrets of literals, files and env files; their content hash; merging with what is there."""
+"""`configMapGenerator` and `secretGenerator`: ConfigMaps and Secrets of literals, files and files of variables."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import posixpath
-import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from fluxtui.kustomize.errors import BuildError, FieldError
-from fluxtui.kustomize.kustomization import Generator, GeneratorOptions
+from fluxtui.kustomize import origins
+from fluxtui.kustomize.errors import BuildError
+from fluxtui.kustomize.kustomization import GeneratorArguments, GeneratorOptions, SecretArguments
+from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.resources import Object, Resource, Resources
+from fluxtui.kustomize.scalars import Quoted, Tree, text_of
 
-_KEY = re.compile(r"[-._a-zA-Z0-9]+")
-_HASH_LENGTH = 10
-_HASH_LETTERS = str.maketrans("013ae", "ghkmt")
-
-Read = Callable[[str], bytes]
-
-
-def config_map(generator: Generator, options: GeneratorOptions | None, read: Read, source: str) -> Resource:
-    """Generate a ConfigMap. Raises FieldError or LoadError."""
-    data: dict[str, str] = {}
-    binary: dict[str, str] = {}
-    for key, content in _pairs(generator, read, source):
-        try:
-            data[key] = content.decode()
-        except UnicodeDecodeError:
-            binary[key] = base64.b64encode(content).decode()
-    obj: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _metadata(generator)}
-    if data:
-        obj["data"] = data
-    if binary:
-        obj["binaryData"] = binary
-    return _finished(obj, generator, options)
+_LINE = 70
+"""Characters of base64 in a line."""
+_BOM = b"\xef\xbb\xbf"
 
 
-def secret(generator: Generator, options: GeneratorOptions | None, read: Read, source: str) -> Resource:
-    """Generate a Secret. Raises FieldError or LoadError."""
-    data = {key: base64.b64encode(content).decode() for key, content in _pairs(generator, read, source)}
-    obj: Object = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": _metadata(generator),
-        "type": generator.type or "Opaque",
-    }
-    if data:
-        obj["data"] = data
-    return _finished(obj, generator, options)
+def options_of(local: GeneratorOptions | None, common: GeneratorOptions | None) -> GeneratorOptions:
+    """The options of one generator, with those of `generatorOptions` where it has none."""
+    local, common = local or GeneratorOptions(), common or GeneratorOptions()
+    return GeneratorOptions(
+        labels={**common.labels, **local.labels},
+        annotations={**common.annotations, **local.annotations},
+        disable_name_suffix_hash=local.disable_name_suffix_hash or common.disable_name_suffix_hash,
+        immutable=local.immutable or common.immutable,
+    )
 
 
-def absorb(resources: Resources, generated: Resource) -> None:
-    """Add a generated resource, or merge or replace the one of its name, as its behavior says. Raises BuildError."""
-    matches = resources.by_any_id(generated.id)
-    behavior = generated.behavior or "create"
-    if behavior == "create":
-        if matches:
-            raise BuildError(f"id {generated.id} exists; behavior must be merge or replace")
-        resources.append(generated)
-        return
-    if not matches:
-        raise BuildError(f"id {generated.id} does not exist; cannot {behavior}")
-    if len(matches) > 1:
-        raise BuildError(f"found multiple objects {generated.id} that could accept {behavior}")
-    target = matches[0]
-    old, new = target.object, generated.object
-    for field in ("labels", "annotations"):
-        entries = {**(old["metadata"].get(field) or {}), **(new["metadata"].get(field) or {})}
-        if entries:
-            new["metadata"][field] = entries
-    new["metadata"]["name"] = old["metadata"]["name"]
-    if "namespace" in old["metadata"]:
-        new["metadata"]["namespace"] = old["metadata"]["namespace"]
-    if behavior == "merge":
-        for field in ("data", "binaryData"):
-            entries = {**(old.get(field) or {}), **(new.get(field) or {})}
-            if entries:
-                new[field] = entries
-        if "type" in old:
-            new["type"] = old["type"]
-    target.object = new
-    target.needs_hash = generated.needs_hash or target.needs_hash
-
-
-def hash_of(obj: Object) -> str:
-    """The ten letters that kustomize appends to the name of a generated resource."""
-    kind = obj.get("kind")
-    if kind in ("ConfigMap", "Secret"):
-        # The name is not part of what kustomize hashes; its place is.
-        content: dict[str, Any] = {"kind": kind, "name": "", "data": obj.get("data") or ""}
-        if kind == "Secret":
-            content["type"] = obj.get("type", "")
-            if obj.get("stringData"):
-                content["stringData"] = obj["stringData"]
-        elif obj.get("binaryData"):
-            content["binaryData"] = obj["binaryData"]
-        text = _go_json(content)
+def generate(loader: Loader, arguments: GeneratorArguments, options: GeneratorOptions) -> Resource:
+    """The ConfigMap, or the Secret for SecretArguments. Raises BuildError, LoadError."""
+    is_secret = isinstance(arguments, SecretArguments)
+    kind = "Secret" if is_secret else "ConfigMap"
+    if not arguments.name:
+        raise BuildError(f"a {kind.lower()} must have a name")
+    metadata: Object = {"name": _text(arguments.name)}
+    if arguments.namespace:
+        metadata["namespace"] = _text(arguments.namespace)
+    if options.labels:
+        metadata["labels"] = {key: _text(value) for key, value in sorted(options.labels.items())}
+    if options.annotations:
+        metadata["annotations"] = {key: _text(value) for key, value in sorted(options.annotations.items())}
+    obj: Object = {"apiVersion": "v1", "kind": kind, "metadata": metadata}
+    content = _content(loader, arguments)
+    if isinstance(arguments, SecretArguments):
+        obj["type"] = _text(arguments.type or "Opaque")
+        obj["data"] = {key: _text(encoded(content[key])) for key in sorted(content)}
     else:
-        text = _go_json(obj)
-    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH].translate(_HASH_LETTERS)
-
-
-def _go_json(value: Any) -> str:
-    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    for character, escaped in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(character, escaped)
-    return text
-
-
-def _metadata(generator: Generator) -> Object:
-    metadata: Object = {"name": generator.name}
-    if generator.namespace:
-        metadata["namespace"] = generator.namespace
-    return metadata
-
-
-def _finished(obj: Object, generator: Generator, shared: GeneratorOptions | None) -> Resource:
-    own = generator.options
-    for field in ("labels", "annotations"):
-        entries = {**(getattr(shared, field, None) or {}), **(getattr(own, field, None) or {})}
-        if entries:
-            obj["metadata"][field] = entries
-    if _flag(own, shared, "immutable"):
+        set_data(obj, content)
+    if options.immutable:
         obj["immutable"] = True
-    resource = Resource(obj)
-    resource.behavior = "" if generator.behavior == "unspecified" else generator.behavior
-    resource.needs_hash = not _flag(own, shared, "disable_name_suffix_hash")
+    resource = Resource(obj, loader.session.kinds)
+    resource.behavior = arguments.behavior
+    resource.hash_name = not options.disable_name_suffix_hash
     return resource
 
 
-def _flag(own: GeneratorOptions | None, shared: GeneratorOptions | None, name: str) -> bool:
-    return bool(getattr(own, name, None) or getattr(shared, name, None))
+def set_data(obj: Object, content: Mapping[str, bytes]) -> None:
+    """Put values into `data`, or into `binaryData` if they are not UTF-8."""
+    for key in sorted(content):
+        try:
+            obj.setdefault("data", {})[key] = _text(content[key].decode())
+        except UnicodeDecodeError:
+            obj.setdefault("binaryData", {})[key] = _text(encoded(content[key]))
 
 
-def _pairs(generator: Generator, read: Read, source: str) -> list[tuple[str, bytes]]:
-    where = f"{source}: generator {generator.name!r}"
-    if not generator.name:
-        raise FieldError(f"{source}: a generator has no name")
-    pairs: list[tuple[str, bytes]] = []
-    envs = [*generator.envs, *([generator.env] if generator.env else [])]
-    for path in envs:
-        pairs += _env_file(read(path), f"{where}: {path}")
-    for literal in generator.literals:
-        key, equals, value = literal.partition("=")
-        if not equals or not key:
-            raise FieldError(f"{where}: invalid literal source {literal!r}, expected key=value")
-        pairs.append((key, _unquoted(value).encode()))
-    for entry in generator.files:
-        key, equals, path = entry.partition("=")
-        if not equals:
-            key, path = posixpath.basename(entry), entry
-        if not key or not path or "=" in path:
-            raise FieldError(f"{where}: invalid file source {entry!r}")
-        pairs.append((key, read(path)))
-    seen = set()
-    for key, _ in pairs:
-        if not _KEY.fullmatch(key):
-            raise FieldError(f"{where}: {key!r} is not a valid key")
-        if key in seen:
-            raise FieldError(f"{where}: cannot add key {key!r}, another key by that name already exists")
-        seen.add(key)
-    return pairs
+def encoded(value: bytes) -> str:
+    """Base64, in lines if it is longer than one."""
+    text = base64.b64encode(value).decode()
+    if len(text) < _LINE:
+        return text
+    return "".join(f"{text[at : at + _LINE]}\n" for at in range(0, len(text), _LINE))
 
 
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return value
+def _text(text: str) -> Tree:
+    return Quoted(text) if "\n" in text else text
 
 
-def _env_file(content: bytes, where: str) -> list[tuple[str, bytes]]:
-    pairs = []
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FieldError(f"{where}: not UTF-8: {error.reason}") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.lstrip()
-        if not line or line.startswith("#"):
-            continue
-        key, _, value = line.partition("=")
-        if not _KEY.fullmatch(key):
-            raise FieldError(f"{where}, line {number}: {key!r} is not a valid key name")
-        pairs.append((key, value.encode()))
-    return pairs
+def _content(loader: Loader, arguments: GeneratorArguments) -> dict[str, bytes]:
+    content: dict[str, bytes] = {}
+    for key, value in _pairs(loader, arguments):
+        if key in content:
+            raise BuildError(f"configmap {arguments.name} illegally repeats the key `{key}`")
+        content[key] = value
+    return content
+
+
+def _pairs(loader: Loader, arguments: GeneratorArguments) -> Iterator[tuple[str, bytes]]:
+    for path in (*arguments.envs, *((arguments.env,) if arguments.env else ())):
+        yield from _variables(loader.load(path), path)
+    for literal in arguments.literals:
+        yield _literal(literal)
+    for source in arguments.files:
+        key, path = _file_source(source)
+        yield key, loader.load(path)
+
+
+def _variables(data: bytes, path: str) -> Iterator[tuple[str, bytes]]:
+    for number, line in enumerate(data.split(b"\n")):
+        line = line.removesuffix(b"\r")
+        if number == 0:
+            line = line.removeprefix(_BOM)
+        try:
+            text = line.decode().lstrip()
+        except UnicodeDecodeError as error:
+            raise BuildError(f"{path}: line {number + 1} has invalid utf8 bytes") from error
+        if text and not text.startswith("#"):
+            key, _, value = text.partition("=")
+            if key:
+                yield key, value.encode()
+
+
+def _literal(literal: str) -> tuple[str, bytes]:
+    key, equals, value = literal.partition("=")
+    if not key or not equals:
+        raise BuildError(f"invalid literal source {literal}, expected key=value")
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+        value = value[1:-1]
+    return key, value.encode()
+
+
+def _file_source(source: str) -> tuple[str, str]:
+    if "=" not in source:
+        return posixpath.basename(source), source
+    if source.count("=") > 1:
+        raise BuildError(f"source \"{source}\" key name or file path contains '='")
+    key, _, path = source.partition("=")
+    if not key:
+        raise BuildError(f'missing key name for file path "{path}" in source "{source}"')
+    if not path:
+        raise BuildError(f'missing file path for key name "{key}" in source "{source}"')
+    return key, path
+
+
+def absorb(resources: Resources, new: Resource) -> None:
+    """Add a generated resource; replace or merge one of its identity, as its behavior says. Raises BuildError."""
+    found = resources.by_any_id(new.id)
+    if len(found) > 1:
+        raise BuildError(f"found multiple objects that could accept merge of {new.id}")
+    if not found:
+        if new.behavior in ("merge", "replace"):
+            raise BuildError(f"id {new.id} does not exist; cannot merge or replace")
+        resources.append(new)
+        return
+    old = found[0]
+    if new.behavior not in ("merge", "replace"):
+        raise BuildError(
+            f"id {new.id} exists; can not use behavior: '{new.behavior or 'unspecified'}', "
+            "behavior must be merge or replace"
+        )
+    behavior = new.behavior
+    _take_metadata(new, old)
+    if behavior == "merge":
+        origin = old.texts("annotations").get(origins.ORIGIN)
+        if origin is not None:
+            new.annotate(origins.ORIGIN, origin)
+        for field in ("data", "binaryData"):
+            _merge_texts(new, old, field)
+    resources.put(old, new)
+
+
+def _take_metadata(new: Resource, old: Resource) -> None:
+    for field in ("labels", "annotations"):
+        new.set_texts(field, {**old.texts(field), **new.texts(field)})
+    metadata = new.object["metadata"]
+    metadata["name"] = old.name
+    metadata.pop("namespace", None)
+    if old.namespace:
+        metadata["namespace"] = old.namespace
+    new.previous, new.prefixes, new.suffixes = old.previous, old.prefixes, old.suffixes
+    new.variables = list(old.variables)
+    new.behavior = old.behavior
+    new.hash_name = new.hash_name and old.hash_name
+
+
+def _merge_texts(new: Resource, old: Resource, field: str) -> None:
+    texts: dict[str, Tree] = {}
+    for resource in (old, new):
+        found = resource.object.get(field)
+        if isinstance(found, dict):
+            texts.update({key: _text(text_of(value)) for key, value in found.items()})
+    new.object.pop(field, None)
+    if texts:
+        new.object[field] = texts

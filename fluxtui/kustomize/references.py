@@ -1,103 +1,206 @@
-"""Name references: fields that hold the name of another resource follow it when it is renamed."""
+"""Name references: fields that hold the name of another resource follow when that is renamed."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-import msgspec
-
+from fluxtui.kustomize.configuration import NameReference
 from fluxtui.kustomize.errors import BuildError
-from fluxtui.kustomize.fields import FieldSpec, visit
+from fluxtui.kustomize.fieldspecs import FieldSpec, visit
+from fluxtui.kustomize.identities import NO_NAMESPACE, Gvk
 from fluxtui.kustomize.resources import Resource, Resources
-from fluxtui.kustomize.schema import is_cluster_scoped
+from fluxtui.kustomize.scalars import Tree, in_place_of, is_null, text_of
 
 
-class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A kind that is referred to by name, and the fields that do it."""
+class _Referral(NamedTuple):
+    """A resource that had other names, with what is asked of it over and over."""
 
-    kind: str = ""
-    group: str = ""
-    version: str = ""
-    field_specs: tuple[FieldSpec, ...] = ()
-
-    def fits(self, resource: Resource) -> bool:
-        """Whether a resource is of the kind referred to."""
-        group, version, kind = resource.gvk
-        return self.kind in ("", kind) and self.group in ("", group) and self.version in ("", version)
+    resource: Resource
+    name: str
+    namespace: str
+    place: str
+    """The effective namespace, NO_NAMESPACE for a kind without one."""
+    original_place: str
+    kind: str
 
 
-def fix(resources: Resources, references: Sequence[Reference]) -> None:
-    """Bring every reference up to date. Raises BuildError when a name could mean several resources."""
-    renamed = [resource for resource in resources if resource.previous]
-    if not renamed:
+def fix(resources: Resources, references: Sequence[NameReference]) -> None:
+    """Bring all name references up to date. Raises BuildError when it can't be told which resource is meant."""
+    kinds = {kind for resource in resources for _, _, kind in resource.previous}
+    if not kinds:
         return
-    for reference in references:
-        candidates = [resource for resource in resources if reference.fits(resource)]
-        if not any(candidate.previous for candidate in candidates):
-            continue
-        for referrer in resources:
-            for spec in reference.field_specs:
-                if spec.fits(*referrer.gvk):
-                    change = functools.partial(_fixed, referrer=referrer, candidates=candidates)
-                    visit(referrer.object, _plain(spec), change)
+    index = _Index(resources)
+    used = [reference for reference in references if reference.kind in kinds or not reference.kind]
+    by_gvk: dict[Gvk, list[tuple[FieldSpec, Gvk]]] = {}
+    for resource in resources:
+        gvk = resource.original.gvk
+        fields = by_gvk.get(gvk)
+        if fields is None:
+            fields = by_gvk[gvk] = [
+                (spec, reference.gvk) for reference in used for spec in reference.field_specs if spec.fits(gvk)
+            ]
+        if fields:
+            referrer = _Referrer(resource, index)
+            for spec, target in fields:
+                referrer.fix(spec, target)
 
 
-def _plain(spec: FieldSpec) -> FieldSpec:
-    return FieldSpec(path=spec.path, group=spec.group, version=spec.version, kind=spec.kind)
+class _Index:
+    """Resources by the names that they had, and by the namespaces that they were in at first."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.by_name: dict[str, list[_Referral]] = {}
+        self.by_place: dict[str, list[_Referral]] = {}
+        for resource in resources:
+            referral = _referral(resource)
+            self.by_place.setdefault(referral.original_place, []).append(referral)
+            for name in dict.fromkeys(name for _, name, _ in resource.previous):
+                self.by_name.setdefault(name, []).append(referral)
 
 
-def _fixed(value: Any, referrer: Resource, candidates: Sequence[Resource]) -> Any:
-    if isinstance(value, str):
-        found = _choose(value, None, referrer, candidates)
-        return found.name if found is not None else value
-    if isinstance(value, list):
-        return [_fixed(item, referrer, candidates) for item in value]
-    if isinstance(value, dict) and isinstance(value.get("name"), str):
-        found = _choose(value["name"], value.get("namespace"), referrer, candidates)
-        if found is not None:
-            value["name"] = found.name
-            if "namespace" in value and found.metadata.get("namespace"):
-                value["namespace"] = found.metadata["namespace"]
-    return value
+def _referral(resource: Resource) -> _Referral:
+    identity = resource.id
+    return _Referral(
+        resource,
+        identity.name,
+        resource.namespace,
+        identity.effective_namespace,
+        resource.original.effective_namespace,
+        identity.gvk.kind,
+    )
 
 
-def _choose(name: str, namespace: str | None, referrer: Resource, candidates: Sequence[Resource]) -> Resource | None:
-    found = [item for item in candidates if any(old.name == name for old in item.ids)]
-    if namespace is not None:
-        found = [item for item in found if any(old.effective_namespace == namespace for old in item.ids)]
-    elif not is_cluster_scoped(referrer.api_version, referrer.kind):
-        mine = {old.effective_namespace for old in referrer.ids}
-        near = [
-            item
-            for item in found
-            if is_cluster_scoped(item.api_version, item.kind) or mine & {old.effective_namespace for old in item.ids}
-        ]
-        found = near
-    if len(found) > 1:
-        found = _closest(found, referrer)
-    if len(found) > 1 and len({item.name for item in found}) > 1:
-        names = ", ".join(str(item.id) for item in found)
-        raise BuildError(f"{referrer.id}: found multiple possible referrals for {name!r}: {names}")
-    return found[0] if found else None
+class _Referrer:
+    """A resource that may hold names of others."""
+
+    def __init__(self, resource: Resource, index: _Index) -> None:
+        self._resource = resource
+        self._index = index
+        self._place = resource.id.effective_namespace
+        self._account_namespaces = _account_namespaces(resource)
+
+    def fix(self, spec: FieldSpec, target: Gvk) -> None:
+        """Update the names of a kind in one field. Raises BuildError."""
+        role = _role(self._resource) if spec.path.endswith("roleRef/name") else None
+
+        def act(container: Any, key: Any) -> None:
+            node = container[key]
+            if isinstance(node, dict):
+                self._fix_map(node, target, role)
+            elif isinstance(node, list):
+                for index, item in enumerate(node):
+                    if isinstance(item, dict):
+                        self._fix_map(item, target, role)
+                    else:
+                        self._fix_scalar(node, index, target, role)
+            else:
+                self._fix_scalar(container, key, target, role)
+
+        try:
+            visit(self._resource.object, spec, act)
+        except BuildError as error:
+            raise BuildError(
+                f"updating name reference in '{spec.path}' field of '{self._resource.id}': {error}"
+            ) from error
+
+    def _fix_scalar(self, container: Any, key: Any, target: Gvk, role: Gvk | None) -> None:
+        node = container[key]
+        if is_null(node):
+            return
+        name = text_of(node)
+        if name not in self._index.by_name:
+            return
+        referral = self._select(self._index.by_name[name], target, role, lambda item: item.name)
+        if referral is not None and referral.name != name:
+            container[key] = in_place_of(node, referral.name)
+
+    def _fix_map(self, node: dict[str, Tree], target: Gvk, role: Gvk | None) -> None:
+        if "name" not in node:
+            raise BuildError("path config error; no 'name' field in node")
+        name = text_of(node["name"])
+        candidates: Iterable[_Referral] = self._index.by_name.get(name, ())
+        if "namespace" in node:
+            candidates = self._in_namespace(text_of(node["namespace"]), candidates)
+        referral = self._select(candidates, target, role, lambda item: (item.name, item.namespace))
+        if referral is None or (referral.name == name and not referral.namespace):
+            return
+        node["name"] = in_place_of(node["name"], referral.name)
+        if referral.namespace:
+            node["namespace"] = in_place_of(node.get("namespace"), referral.namespace)
+
+    def _in_namespace(self, namespace: str, candidates: Iterable[_Referral]) -> list[_Referral]:
+        """Those that were in a namespace at first; where nothing that could be meant was, those that are in it now."""
+        if namespace == NO_NAMESPACE:
+            return []
+        if any(self._can_see(item) for item in self._index.by_place.get(namespace, ())):
+            return [item for item in candidates if item.original_place == namespace]
+        return [item for item in candidates if item.place == namespace]
+
+    def _can_see(self, item: _Referral) -> bool:
+        """Whether a resource is cluster-wide, in the same namespace, or in that of a service account named here."""
+        if NO_NAMESPACE in (self._place, item.place) or item.place == self._place:
+            return True
+        return item.namespace in self._account_namespaces
+
+    def _select(
+        self,
+        candidates: Iterable[_Referral],
+        target: Gvk,
+        role: Gvk | None,
+        same: Callable[[_Referral], object],
+    ) -> _Referral | None:
+        found = [item for item in candidates if self._can_see(item) and self._may_be_meant(item, target, role)]
+        if len(found) <= 1:
+            return found[0] if found else None
+        mine = self._resource
+        found = [item for item in found if _same_affixes(item.resource, mine, allow_empty=True)]
+        if len(found) > 1:
+            found = [item for item in found if _same_affixes(item.resource, mine, allow_empty=False)]
+        if not found:
+            return None
+        if len({same(item) for item in found}) > 1:
+            ids = ", ".join(str(item.resource.id) for item in found)
+            raise BuildError(f"found multiple possible referrals: {ids}")
+        return found[0]
+
+    def _may_be_meant(self, item: _Referral, target: Gvk, role: Gvk | None) -> bool:
+        gvks = [previous.gvk for previous in item.resource.previous_ids]
+        if not any(gvk.fits(*target) for gvk in gvks):
+            return False
+        if role is not None and not any(gvk.fits(*role) for gvk in gvks):
+            return False
+        return NO_NAMESPACE in (self._place, item.place) or item.kind == "ServiceAccount" or item.place == self._place
 
 
-def _closest(found: list[Resource], referrer: Resource) -> list[Resource]:
-    """Those that were renamed together with the referrer, if there are any."""
-    same = [item for item in found if item.prefixes == referrer.prefixes and item.suffixes == referrer.suffixes]
-    if same:
-        return same
-    current = [item for item in found if item.id.effective_namespace == referrer.id.effective_namespace]
-    return current or found
+def _role(resource: Resource) -> Gvk | None:
+    role = resource.object.get("roleRef")
+    if not isinstance(role, dict) or is_null(role.get("apiGroup")) or is_null(role.get("kind")):
+        return None
+    return Gvk(text_of(role["apiGroup"]), "", text_of(role["kind"]))
 
 
-def merge_references(base: Sequence[Reference], more: Sequence[Reference]) -> tuple[Reference, ...]:
-    """Two lists of references in one, the field specs of the same kind together."""
-    merged = {(item.group, item.version, item.kind): item for item in base}
-    for item in more:
-        key = (item.group, item.version, item.kind)
-        old = merged.get(key)
-        specs = item.field_specs if old is None else (*old.field_specs, *item.field_specs)
-        merged[key] = msgspec.structs.replace(item, field_specs=specs)
-    return tuple(merged.values())
+def _account_namespaces(resource: Resource) -> frozenset[str]:
+    """Namespaces of the service accounts that a role binding names."""
+    subjects = resource.object.get("subjects")
+    if resource.kind != "RoleBinding" or not isinstance(subjects, list):
+        return frozenset()
+    named = [subject for subject in subjects if isinstance(subject, dict) and "namespace" in subject]
+    found = set()
+    for subject in named:
+        if text_of(subject.get("kind")) == "ServiceAccount":
+            if not isinstance(subject["namespace"], str):
+                raise BuildError(f"namespace of a subject is no text in {resource.id}")
+            found.add(str(subject["namespace"]))
+    return frozenset(found)
+
+
+def _same_affixes(one: Resource, other: Resource, *, allow_empty: bool) -> bool:
+    return _same_end(one.prefixes, other.prefixes, allow_empty) and _same_end(one.suffixes, other.suffixes, allow_empty)
+
+
+def _same_end(one: list[str], other: list[str], allow_empty: bool) -> bool:
+    if not one or not other:
+        return allow_empty or one == other
+    length = min(len(one), len(other))
+    return one[-length:] == other[-length:]

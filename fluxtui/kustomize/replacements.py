@@ -1,199 +1,184 @@
-"""Replacements: a value of one resource, copied into fields of others.
-
-Source: the reference of `replacements` in kustomize's documentation.
-"""
+"""`replacements`: the value of a field copied into fields of other resources."""
 
 from __future__ import annotations
 
-import copy
-import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
-
+from fluxtui.kustomize import documents, structured
 from fluxtui.kustomize.errors import BuildError, FieldError
-from fluxtui.kustomize.resources import Resource, Resources, Selector, fits
+from fluxtui.kustomize.fieldpaths import CREATED, MISSING, lookup, matches, parsed
+from fluxtui.kustomize.identities import DEFAULT_NAMESPACE, Id, Selector, fits
+from fluxtui.kustomize.kustomization import FieldOptions, Replacement, Source, Target, converted
+from fluxtui.kustomize.loader import Loader
+from fluxtui.kustomize.resources import Resource, Resources, fits_labels
+from fluxtui.kustomize.scalars import Tree, copied, is_empty, resolved, retyped, text_of
 
 DEFAULT_PATH = "metadata.name"
-_PART = re.compile(r"\[[^\]]*\]|(?:\\.|[^.\[])+")
 
 
-class Options(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """How a part of a text is taken or set, and whether missing fields are made."""
-
-    delimiter: str = ""
-    index: int = 0
-    create: bool = False
-    encoding: str = ""
-
-
-class Source(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """Where the value comes from."""
-
-    group: str = ""
-    version: str = ""
-    kind: str = ""
-    name: str = ""
-    namespace: str = ""
-    field_path: str = ""
-    options: Options | None = None
+def load(loader: Loader, replacements: Iterable[Replacement]) -> list[Replacement]:
+    """Replacements with those of files read. Raises LoadError, FieldError."""
+    result: list[Replacement] = []
+    for replacement in replacements:
+        if not replacement.path:
+            result.append(replacement)
+            continue
+        if replacement.source is not None or replacement.targets:
+            raise FieldError("replacements: cannot specify both path and inline replacement")
+        document = documents.read_settings(loader.load(replacement.path), replacement.path)
+        if not isinstance(document, dict | list):
+            raise FieldError(f"{replacement.path}: a replacement or a list of replacements is expected")
+        entries = document if isinstance(document, list) else [document]
+        result += converted(entries, list[Replacement], replacement.path)
+    return result
 
 
-class Target(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """Where the value goes."""
-
-    select: Selector | None = None
-    reject: list[Selector] = msgspec.field(default_factory=list)
-    field_paths: list[str] = msgspec.field(default_factory=list)
-    options: Options | None = None
-
-
-class Replacement(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """A source and its targets."""
-
-    source: Source | None = None
-    source_value: Any = None
-    targets: list[Target] = msgspec.field(default_factory=list)
+def replace(resources: Resources, replacements: Iterable[Replacement]) -> None:
+    """Carry out replacements in turn. Raises BuildError, FieldError."""
+    for replacement in replacements:
+        if (replacement.source_value is None and replacement.source is None) or replacement.targets is None:
+            raise FieldError("replacements must specify a source and at least one target")
+        value = _value(resources, replacement)
+        for target in replacement.targets:
+            _replace_in_target(resources, value, target)
+    resources.changed()
 
 
-def parse(item: Any, where: str) -> Replacement:
-    """A replacement of plain data. Raises FieldError."""
-    try:
-        return msgspec.convert(item, Replacement)
-    except msgspec.ValidationError as error:
-        raise FieldError(f"{where}: {error}") from error
-
-
-def replace(resources: Resources, replacement: Replacement, where: str) -> None:
-    """Carry out one replacement. Raises FieldError or BuildError."""
-    if not replacement.targets or (replacement.source is None and replacement.source_value is None):
-        raise FieldError(f"{where}: a replacement must specify a source and at least one target")
+def _value(resources: Resources, replacement: Replacement) -> Tree:
     source = replacement.source
-    value = _value(resources, source, where) if source is not None else replacement.source_value
-    for target in replacement.targets:
-        if target.select is None:
-            raise FieldError(f"{where}: a replacement target must specify resources to select")
-        for resource in list(resources):
-            if _exactly(target.select, resource) and not any(_exactly(item, resource) for item in target.reject):
-                _set(resource, target, value, where)
-
-
-def _value(resources: Resources, source: Source, where: str) -> Any:
-    selector = Selector(source.group, source.version, source.kind, source.name, source.namespace)
-    found = [resource for resource in resources if _exactly(selector, resource)]
-    if len(found) != 1:
-        count = "nothing" if not found else "multiple matches"
-        raise BuildError(f"{where}: {count} selected by source {source.kind or '*'}/{source.name or '*'}")
+    if source is None or replacement.source_value is not None:
+        if source is not None:
+            raise FieldError("replacements: value and resource selectors are mutually exclusive")
+        return resolved(replacement.source_value or "")
+    resource = _source_resource(resources, source)
     path = source.field_path or DEFAULT_PATH
-    places = _places(found[0].object, _split(path), create=False)
-    if len(places) != 1:
-        raise BuildError(f"{where}: fieldPath `{path}` is missing for replacement source {found[0].id}")
-    parent, key = places[0]
-    value = parent[key]
-    if source.options and source.options.delimiter:
-        if not isinstance(value, str):
-            raise BuildError(f"{where}: delimiter option can only be used with scalar nodes")
-        pieces = value.split(source.options.delimiter)
-        if not 0 <= source.options.index < len(pieces):
-            raise BuildError(f"{where}: options.index {source.options.index} is out of bounds for value {value}")
-        return pieces[source.options.index]
-    return value
+    try:
+        found = lookup(resource.object, parsed(path))
+    except BuildError as error:
+        raise BuildError(f"error looking up replacement source {_described(source)}: {error}") from error
+    if found is MISSING or is_empty(found):
+        raise BuildError(f"fieldPath `{path}` is missing for replacement source {_described(source)}")
+    return _refined(found, source.options)
 
 
-def _exactly(selector: Selector, resource: Resource) -> bool:
-    """Whether a resource fits; names of a replacement's selectors are compared with all identities it has had."""
-    plain = Selector(label_selector=selector.label_selector, annotation_selector=selector.annotation_selector)
-    if not plain.matches(resource):
+def _source_resource(resources: Resources, source: Source) -> Resource:
+    found = [resource for resource in resources if any(_is_source(item, source) for item in _ids(resource))]
+    if len(found) > 1:
+        raise BuildError(f"multiple matches for selector {_described(source)}")
+    if not found:
+        raise BuildError(f"nothing selected by {_described(source)}")
+    return found[0]
+
+
+def _is_source(identity: Id, source: Source) -> bool:
+    if source.name not in ("", identity.name) or not identity.gvk.fits(source.group, source.version, source.kind):
         return False
-    group, version, kind = resource.gvk
-    pairs = ((selector.group, group), (selector.version, version), (selector.kind, kind))
-    if not all(fits(wanted, have) for wanted, have in pairs):
+    return not source.namespace or (identity.namespace or DEFAULT_NAMESPACE) == source.namespace
+
+
+def _ids(resource: Resource) -> Iterator[Id]:
+    """The current identity with the namespace as it is written, and the previous ones."""
+    yield Id(resource.gvk, resource.namespace, resource.name)
+    yield from resource.previous_ids
+
+
+def _described(source: Source) -> str:
+    fields = ("group", "version", "kind", "name", "namespace")
+    return ", ".join(f"{field} {value}" for field in fields if (value := getattr(source, field))) or "everything"
+
+
+def _refined(value: Tree, options: FieldOptions | None) -> Tree:
+    if options is None or not options.delimiter:
+        return value
+    if isinstance(value, dict | list):
+        raise BuildError("delimiter option can only be used with scalar nodes")
+    parts = text_of(value).split(options.delimiter)
+    if not 0 <= options.index < len(parts):
+        raise BuildError(f"options.index {options.index} is out of bounds for value {text_of(value)}")
+    part = parts[options.index]
+    return type(value)(part) if isinstance(value, str) else resolved(part)
+
+
+def _replace_in_target(resources: Resources, value: Tree, target: Target) -> None:
+    select = target.select
+    if select is None:
+        raise FieldError("replacements: target must specify resources to select")
+    for resource in resources:
+        if not resource.object or not _chosen_by_labels(resource, select, target.reject):
+            continue
+        ids = list(_ids(resource))
+        rejects = [reject for reject in target.reject if not reject.names_nothing]
+        if any(_fits(reject, item) for reject in rejects for item in ids):
+            continue
+        if any(_fits(select, item) for item in ids):
+            for path in target.field_paths or (DEFAULT_PATH,):
+                _write(resource, path, value, target.options)
+
+
+def _chosen_by_labels(resource: Resource, select: Selector, rejects: Iterable[Selector]) -> bool:
+    if not fits_labels(resource, select):
         return False
-    return any(
-        fits(selector.name, item.name) and fits(selector.namespace, item.effective_namespace) for item in resource.ids
+    return not any(
+        (reject.label_selector or reject.annotation_selector) and fits_labels(resource, reject) for reject in rejects
     )
 
 
-def _set(resource: Resource, target: Target, value: Any, where: str) -> None:
-    options = target.options or Options()
-    for path in target.field_paths or [DEFAULT_PATH]:
-        parts = _split(path)
-        if path in ("metadata.name", "metadata.namespace", "kind", "apiVersion"):
-            resource.remember()
-        places = _places(resource.object, parts, create=options.create)
-        if not places:
-            raise BuildError(f"{where}: unable to find field {path!r} in replacement target {resource.id}")
-        for parent, key in places:
-            parent[key] = _new(parent, key, value, options, where)
+def _fits(selector: Selector, identity: Id) -> bool:
+    return (
+        selector.fits_gvk(identity.gvk)
+        and fits(selector.name, identity.name)
+        and fits(selector.namespace, identity.namespace)
+    )
 
 
-def _new(parent: Any, key: Any, value: Any, options: Options, where: str) -> Any:
-    old = parent[key] if isinstance(parent, list) else parent.get(key)
-    if not options.delimiter:
-        return copy.deepcopy(value)
-    if isinstance(old, dict | list) or isinstance(value, dict | list):
-        raise BuildError(f"{where}: delimiter option can only be used with scalar nodes")
-    pieces = str(old if old is not None else "").split(options.delimiter)
+def _write(resource: Resource, path: str, value: Tree, options: FieldOptions | None) -> None:
+    create: Tree = MISSING
+    if options is not None and options.create:
+        create = {} if isinstance(value, dict) else [] if isinstance(value, list) else ""
+    parts = parsed(path)
+    try:
+        if structured.write(resource.object, parts, value, create):
+            return
+        places = list(matches([resource.object], 0, parts, create))
+    except BuildError as error:
+        raise BuildError(f"{_missing(path, create)} {resource.id}: {error}") from error
+    if not places:
+        raise BuildError(f"{_missing(path, create)} {resource.id}")
+    for container, key in places:
+        _set(container, key, value, options, resource)
+
+
+def _missing(path: str, create: Tree) -> str:
+    action = "find" if create is MISSING else "find or create"
+    return f'unable to {action} field "{path}" in replacement target'
+
+
+def _set(container: Any, key: Any, value: Tree, options: FieldOptions | None, resource: Resource) -> None:
+    old = container[key]
+    text = text_of(value)
+    if options is not None and options.delimiter:
+        if isinstance(old, dict | list):
+            raise BuildError("delimiter option can only be used with scalar nodes")
+        text = _joined("" if old is CREATED else text_of(old), text, options)
+        value = type(value)(text) if isinstance(value, str) else resolved(text)
+    if isinstance(old, dict | list):
+        container[key] = copied(value)
+    elif old is CREATED:
+        container[key] = resolved(text)
+    else:
+        try:
+            container[key] = retyped(old, text)
+        except ValueError as error:
+            raise BuildError(f"{resource.id}: {error}") from error
+
+
+def _joined(old: str, text: str, options: FieldOptions) -> str:
+    parts = old.split(options.delimiter)
     if options.index < 0:
-        pieces.insert(0, str(value))
-    elif options.index >= len(pieces):
-        pieces.append(str(value))
+        parts.insert(0, text)
+    elif options.index >= len(parts):
+        parts.append(text)
     else:
-        pieces[options.index] = str(value)
-    return options.delimiter.join(pieces)
-
-
-def _split(path: str) -> list[str]:
-    """The parts of a dotted path; `\\.` is a dot in a name, `[…]` an item of a list or a name as it is."""
-    return [part.replace("\\.", ".") for part in _PART.findall(path)]
-
-
-def _places(node: Any, parts: list[str], *, create: bool) -> list[tuple[Any, Any]]:
-    """(map or list, key or index) of every place that a path means."""
-    if not parts:
-        return []
-    part, rest = parts[0], parts[1:]
-    if isinstance(node, list):
-        return _in_list(node, part, rest, create)
-    if not isinstance(node, dict):
-        return []
-    name = part[1:-1] if part.startswith("[") else part
-    if part == "*" and part not in node:
-        return [place for key in list(node) for place in _below(node, key, rest, create)]
-    if name not in node or node[name] is None:
-        if not create:
-            return []
-        node[name] = "" if not rest else [] if _means_list(rest[0]) else {}
-    return _below(node, name, rest, create)
-
-
-def _below(node: Any, key: Any, rest: list[str], create: bool) -> list[tuple[Any, Any]]:
-    return [(node, key)] if not rest else _places(node[key], rest, create=create)
-
-
-def _means_list(part: str) -> bool:
-    return part.startswith("[") or part.isdigit() or part in ("-", "*")
-
-
-def _in_list(items: list[Any], part: str, rest: list[str], create: bool) -> list[tuple[Any, Any]]:
-    inner = part[1:-1] if part.startswith("[") else part
-    if inner == "*":
-        indexes = list(range(len(items)))
-    elif inner == "-":
-        items.append("" if not rest else {})
-        indexes = [len(items) - 1]
-    elif inner.isdigit():
-        indexes = [int(inner)] if int(inner) < len(items) else []
-    else:
-        key, equals, wanted = inner.partition("=")
-        if not equals:
-            return []
-        indexes = [
-            index
-            for index, item in enumerate(items)
-            if (item == wanted if not key else isinstance(item, dict) and str(item.get(key)) == wanted)
-        ]
-        if not indexes and create:
-            items.append({key: wanted} if key else wanted)
-            indexes = [len(items) - 1]
-    return [place for index in indexes for place in _below(items, index, rest, create)]
+        parts[options.index] = text
+    return options.delimiter.join(parts)

@@ -1,153 +1,154 @@
-"""Resources of a build: an object, the names it has had, and sets of them."""
+"""Resources: objects with what they were called before, in the order in which they were read."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-import msgspec
-
-from fluxtui.kustomize import documents, schema
-from fluxtui.kustomize.errors import BuildError, FieldError
+from fluxtui.kustomize import documents, output
+from fluxtui.kustomize.errors import BuildError
+from fluxtui.kustomize.identities import NO_NAMESPACE, Gvk, Id, Selector, fits, gvk_of
+from fluxtui.kustomize.labelselectors import selects
+from fluxtui.kustomize.scalars import NotJson, Tree, copied, finished, is_null, text_of
+from fluxtui.kustomize.schema import Kinds
 
 Object = dict[str, Any]
 
-INTERNAL = "internal.config.kubernetes.io/"
-STRIPPED = (
-    "config.kubernetes.io/local-config",
-    "kustomize.config.k8s.io/needs-hash",
-    "kustomize.config.k8s.io/behavior",
+_INTERNAL = "internal.config.kubernetes.io/"
+STRIPPED = frozenset(
+    (
+        *(f"{_INTERNAL}previous{what}" for what in ("Kinds", "Names", "Namespaces")),
+        *(f"{_INTERNAL}{what}" for what in ("prefixes", "suffixes", "allowNameChange", "allowKindChange", "refBy")),
+        *(f"{_INTERNAL}{what}" for what in ("generatorBehavior", "needsHashSuffix", "helm-generated")),
+        *(f"{_INTERNAL}{what}" for what in ("path", "index", "seqindent", "id", "annotations-migration-resource-id")),
+        *("config.kubernetes.io/path", "config.kubernetes.io/index", "config.k8s.io/id"),
+    )
 )
-_TERM = re.compile(r"(?P<key>[A-Za-z0-9./_-]+)\s*(?:(?P<op>=|==|!=)\s*(?P<value>[A-Za-z0-9._-]*))?")
-_SET = re.compile(r"(?P<key>[A-Za-z0-9./_-]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)")
-
-
-class Id(NamedTuple):
-    """What makes a resource one: kind with group and version, namespace, name."""
-
-    group: str
-    version: str
-    kind: str
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        gvk = ".".join(filter(None, (self.kind, self.version, self.group)))
-        return f"{gvk}/{self.name}.{self.namespace or '[noNs]'}"
-
-    @property
-    def effective_namespace(self) -> str:
-        """`default` for a namespaced resource that names none."""
-        api = f"{self.group}/{self.version}" if self.group else self.version
-        if schema.is_cluster_scoped(api, self.kind):
-            return ""
-        return self.namespace or "default"
-
-    def same(self, other: Id) -> bool:
-        """Whether both mean the same resource."""
-        return (self.group, self.version, self.kind, self.name) == (
-            other.group,
-            other.version,
-            other.kind,
-            other.name,
-        ) and self.effective_namespace == other.effective_namespace
+"""Annotations that tools leave for each other; they never leave a build."""
 
 
 class Resource:
-    """One object of a build; changed in place by transformers."""
+    """One object. While a build goes on, `object` is a tree (see `scalars`); in what `build` returns, plain data."""
 
-    def __init__(self, obj: Object, origin: str = "") -> None:
+    __slots__ = ("behavior", "hash_name", "kinds", "object", "prefixes", "previous", "suffixes", "variables")
+
+    def __init__(self, obj: Object, kinds: Kinds | None = None) -> None:
         self.object = obj
-        self.origin = origin
-        """The file it was read from."""
-        self.previous: list[Id] = []
-        """Identities it has had, oldest first."""
+        self.kinds = kinds or Kinds()
+        self.previous: list[tuple[str, str, str]] = []
+        """(effective namespace, name, kind) that the resource had, oldest first."""
         self.prefixes: list[str] = []
         self.suffixes: list[str] = []
-        self.needs_hash = False
         self.behavior = ""
-        """Of a generated resource: create, merge or replace."""
-
-    def __repr__(self) -> str:
-        return f"Resource({self.id})"
-
-    @property
-    def metadata(self) -> Object:
-        """`metadata`, made if it is missing."""
-        found: Object = self.object.setdefault("metadata", {})
-        return found
+        """For a generated resource: create, replace or merge."""
+        self.hash_name = False
+        """Whether a hash of the content becomes part of the name."""
+        self.variables: list[str] = []
+        """Names of the vars that read from here."""
 
     @property
     def kind(self) -> str:
-        """The kind."""
-        return str(self.object.get("kind", ""))
+        """`Deployment`."""
+        return text_of(self.object.get("kind"))
 
     @property
     def api_version(self) -> str:
-        """Group and version."""
-        return str(self.object.get("apiVersion", ""))
+        """`apps/v1`."""
+        return text_of(self.object.get("apiVersion"))
+
+    @property
+    def gvk(self) -> Gvk:
+        """Group, version and kind."""
+        return gvk_of(self.api_version, self.kind)
+
+    @property
+    def metadata(self) -> Object:
+        """The metadata; an empty map that is not part of the object where there is none."""
+        found = self.object.get("metadata")
+        return found if isinstance(found, dict) else {}
 
     @property
     def name(self) -> str:
-        """The name it has now."""
-        return str(self.metadata.get("name") or "")
+        """The current name."""
+        return text_of(self.metadata.get("name"))
 
     @property
-    def gvk(self) -> tuple[str, str, str]:
-        """Group, version, kind."""
-        group, _, version = self.api_version.rpartition("/")
-        return group, version, self.kind
+    def namespace(self) -> str:
+        """The current namespace as written, empty without one."""
+        found = self.metadata.get("namespace")
+        return "" if is_null(found) else text_of(found)
+
+    @property
+    def is_cluster_scoped(self) -> bool:
+        """Whether the kind is known to have no namespace."""
+        return self.kinds.is_cluster_scoped(self.api_version, self.kind)
 
     @property
     def id(self) -> Id:
-        """The identity it has now."""
-        return Id(*self.gvk, str(self.metadata.get("namespace") or ""), self.name)
+        """Who the resource is now."""
+        return Id(self.gvk, NO_NAMESPACE if self.is_cluster_scoped else self.namespace, self.name)
+
+    @property
+    def previous_ids(self) -> list[Id]:
+        """Who the resource was, oldest first."""
+        group, version, _ = self.gvk
+        return [Id(Gvk(group, version, kind), namespace, name) for namespace, name, kind in self.previous]
 
     @property
     def original(self) -> Id:
-        """The identity it was loaded with."""
-        return self.previous[0] if self.previous else self.id
-
-    @property
-    def ids(self) -> list[Id]:
-        """All identities, the current one last."""
-        return [*self.previous, self.id]
+        """Who the resource was at first."""
+        return self.previous_ids[0] if self.previous else self.id
 
     def remember(self) -> None:
-        """Keep the current identity before it changes."""
-        if not self.previous or self.previous[-1] != self.id:
-            self.previous.append(self.id)
+        """Keep the current identity as a previous one."""
+        current = self.id
+        self.previous.append((current.effective_namespace, current.name, current.gvk.kind))
+
+    def texts(self, field: str) -> dict[str, str]:
+        """The labels or annotations, every value as text."""
+        found = self.metadata.get(field)
+        return {key: text_of(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+    def set_texts(self, field: str, texts: dict[str, str]) -> None:
+        """Set the labels or annotations; none at all removes the field."""
+        metadata = self.object.get("metadata")
+        if not isinstance(metadata, dict):
+            if not is_null(metadata):
+                raise BuildError(f"{self.id}: metadata is no map")
+            self.object["metadata"] = metadata = {}
+        metadata.pop(field, None)
+        if texts:
+            metadata[field] = texts
+
+    def annotate(self, key: str, value: str) -> None:
+        """Set an annotation."""
+        self.set_texts("annotations", {**self.texts("annotations"), key: value})
+
+    def copy(self) -> Resource:
+        """An independent copy."""
+        twin = Resource(copied(self.object), self.kinds)
+        twin.previous = list(self.previous)
+        twin.prefixes, twin.suffixes = list(self.prefixes), list(self.suffixes)
+        twin.behavior, twin.hash_name, twin.variables = self.behavior, self.hash_name, list(self.variables)
+        return twin
+
+    def finish(self) -> None:
+        """Make plain data of the object and drop what only tools need. Raises BuildError."""
+        annotations = self.metadata.get("annotations")
+        if isinstance(annotations, dict) and annotations:
+            kept = {key: value for key, value in self.texts("annotations").items() if key not in STRIPPED}
+            self.set_texts("annotations", kept)
+        try:
+            self.object = finished(self.object)
+        except NotJson as error:
+            raise BuildError(f"{self.id}: {error}") from error
 
     def to_yaml(self) -> str:
-        """The object as YAML, without what only the build needs."""
-        return documents.write(self.object)
+        """The object as one YAML document without a marker."""
+        return output.document(self.object)
 
-
-class Selector(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """Which resources: anchored regular expressions, and label selectors."""
-
-    group: str = ""
-    version: str = ""
-    kind: str = ""
-    name: str = ""
-    namespace: str = ""
-    label_selector: str = ""
-    annotation_selector: str = ""
-
-    def matches(self, resource: Resource) -> bool:
-        """Whether a resource fits, by its first or its current name and namespace. Raises FieldError."""
-        group, version, kind = resource.gvk
-        if not (fits(self.group, group) and fits(self.version, version) and fits(self.kind, kind)):
-            return False
-        first, current = resource.original, resource.id
-        if not any(fits(self.namespace, item.effective_namespace) for item in (first, current)):
-            return False
-        if not any(fits(self.name, item.name) for item in (first, current)):
-            return False
-        labels = resource.metadata.get("labels") or {}
-        annotations = resource.metadata.get("annotations") or {}
-        return selects(self.label_selector, labels) and selects(self.annotation_selector, annotations)
+    def __repr__(self) -> str:
+        return f"Resource({self.id})"
 
 
 class Resources:
@@ -155,8 +156,8 @@ class Resources:
 
     def __init__(self, items: Iterable[Resource] = ()) -> None:
         self._items: list[Resource] = []
-        for item in items:
-            self.append(item)
+        self._keys: set[Any] | None = set()
+        self.extend(items)
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(self._items)
@@ -169,8 +170,12 @@ class Resources:
 
     def append(self, resource: Resource) -> None:
         """Add a resource. Raises BuildError when its identity is there already."""
-        if any(other.id.same(resource.id) for other in self._items if other.name == resource.name):
+        if self._keys is None:
+            self._keys = {item.id.key for item in self._items}
+        key = resource.id.key
+        if key in self._keys:
             raise BuildError(f"may not add resource with an already registered id: {resource.id}")
+        self._keys.add(key)
         self._items.append(resource)
 
     def extend(self, resources: Iterable[Resource]) -> None:
@@ -178,69 +183,144 @@ class Resources:
         for resource in resources:
             self.append(resource)
 
-    def remove(self, resource: Resource) -> None:
-        """Take a resource out."""
-        self._items.remove(resource)
+    def changed(self) -> None:
+        """To be called when the identity of a resource may have changed."""
+        self._keys = None
+
+    def check(self) -> None:
+        """Raise BuildError when two resources have come to have the same identity."""
+        items, self._items, self._keys = self._items, [], set()
+        self.extend(items)
+
+    def put(self, old: Resource, new: Resource) -> None:
+        """Put a resource in the place of another."""
+        self._items[self._items.index(old)] = new
+        self.changed()
+
+    def keep(self, wanted: Callable[[Resource], bool]) -> None:
+        """Drop the resources that are not wanted."""
+        self._items = [resource for resource in self._items if wanted(resource)]
+        self.changed()
+
+    def drop_empty(self) -> None:
+        """Drop resources that a patch has deleted."""
+        if not all(resource.object for resource in self._items):
+            self.keep(lambda resource: bool(resource.object))
 
     def select(self, selector: Selector) -> list[Resource]:
-        """The resources that a selector fits."""
-        return [resource for resource in self._items if selector.matches(resource)]
+        """The resources that a selector fits by their original or current names. Raises FieldError."""
+        return [resource for resource in self._items if resource.object and _selected(resource, selector)]
 
     def by_any_id(self, wanted: Id) -> list[Resource]:
         """The resources that have or had an identity."""
-        return [resource for resource in self._items if any(item.same(wanted) for item in resource.ids)]
+        key = wanted.key
+        return [resource for resource in self._items if resource.object and _had(resource, wanted.name, key)]
 
-    def sort(self, key: Any) -> None:
+    def only(self, wanted: Id) -> Resource:
+        """The one resource that has or had an identity. Raises BuildError."""
+        found = self.by_any_id(wanted)
+        if len(found) != 1:
+            problem = "multiple matches" if found else "no matches"
+            raise BuildError(f"{problem} for Id {wanted}; failed to find unique target for patch {wanted}")
+        return found[0]
+
+    def sort(self, key: Callable[[Resource], Any]) -> None:
         """Put the resources in another order."""
         self._items.sort(key=key)
-
-    def check_unique(self) -> None:
-        """Raise BuildError when two resources have come to have the same identity."""
-        seen: dict[tuple[str, ...], Resource] = {}
-        for resource in self._items:
-            key = (*resource.gvk, resource.id.effective_namespace, resource.name)
-            if key in seen:
-                raise BuildError(f"namespace transformation produces ID conflict: {resource.id}")
-            seen[key] = resource
 
     def to_yaml(self) -> str:
         """All objects as one YAML stream."""
         return "---\n".join(resource.to_yaml() for resource in self._items)
 
 
-def selects(expression: str, labels: Mapping[str, Any]) -> bool:
-    """Whether a Kubernetes label selector fits a set of labels. Raises FieldError when it can't be read."""
-    return all(_term(term.strip(), labels) for term in _terms(expression))
-
-
-def _terms(expression: str) -> list[str]:
-    return [term for term in re.split(r",(?![^(]*\))", expression) if term.strip()]
-
-
-def _term(term: str, labels: Mapping[str, Any]) -> bool:
-    found = _SET.fullmatch(term)
-    if found:
-        values = {value.strip() for value in found["values"].split(",")}
-        inside = found["key"] in labels and labels[found["key"]] in values
-        return inside if found["op"] == "in" else not inside
-    absent = term.startswith("!")
-    found = _TERM.fullmatch(term[1:].strip() if absent else term)
-    if not found:
-        raise FieldError(f"selector {term!r} can't be read")
-    if found["op"] is None:
-        return (found["key"] in labels) is not absent
-    equal = labels.get(found["key"]) == found["value"]
-    return not equal if found["op"] == "!=" else equal
-
-
-def fits(pattern: str, text: str) -> bool:
-    """Whether an anchored regular expression fits; an empty one fits all. Raises FieldError."""
-    if not pattern:
+def _had(resource: Resource, name: str, key: object) -> bool:
+    if resource.name == name and resource.id.key == key:
         return True
-    try:
-        return (
-            re.fullmatch(pattern.removeprefix("^").removesuffix("$") if "|" not in pattern else pattern, text)
-            is not None
-        )
-    except re.error as error:
-        raise FieldError(f"pattern {pattern!r} is no regular expression: {error}") from error
+    names = (previous for _, previous, _ in resource.previous)
+    return name in names and any(previous.key == key for previous in resource.previous_ids)
+
+
+def _selected(resource: Resource, selector: Selector) -> bool:
+    if not selector.fits_gvk(resource.gvk):
+        return False
+    if selector.namespace or selector.name:
+        original, current = resource.original, resource.id
+        namespaces = (original.effective_namespace, current.effective_namespace)
+        if not any(fits(selector.namespace, namespace) for namespace in namespaces):
+            return False
+        if not any(fits(selector.name, name) for name in (original.name, current.name)):
+            return False
+    return fits_labels(resource, selector)
+
+
+def fits_labels(resource: Resource, selector: Selector) -> bool:
+    """Whether label and annotation selectors fit a resource. Raises FieldError."""
+    if selector.label_selector and not selects(selector.label_selector, resource.texts("labels")):
+        return False
+    return not selector.annotation_selector or selects(selector.annotation_selector, resource.texts("annotations"))
+
+
+def read(data: bytes | str, source: str, kinds: Kinds) -> list[Resource]:
+    """The resources of a YAML stream; lists are taken apart. Raises LoadError, BuildError."""
+    trees = documents.read_trees(data, source)
+    if len(trees) == 1 and isinstance(trees[0], dict) and trees[0].get("kind") in ("List", "ResourceList"):
+        items = trees[0].get("items", None if "functionConfig" not in trees[0] else [])
+        if isinstance(items, list):
+            trees = items
+    waiting = [tree for tree in trees if not _is_nothing(tree)]
+    for tree in waiting:
+        _check(tree, source)
+    found = []
+    for tree in waiting:
+        if not text_of(tree.get("kind")).endswith("List") or "items" not in tree:
+            found.append(_resource(tree, kinds))
+            continue
+        items = tree["items"]
+        if not isinstance(items, list) and not is_null(items):
+            raise BuildError(f"{source}: items of a {text_of(tree['kind'])} must be a list")
+        inner = [item for item in items or () if not _is_nothing(item)]
+        for item in inner:
+            _check(item, source)
+        waiting.extend(inner)
+    return found
+
+
+def _resource(tree: Object, kinds: Kinds) -> Resource:
+    """A resource that remembers what its annotations say that it was."""
+    resource = Resource(tree, kinds)
+    annotations = resource.metadata.get("annotations")
+    if isinstance(annotations, dict) and any(key.startswith(_INTERNAL) for key in annotations):
+        _recall(resource, resource.texts("annotations"))
+    return resource
+
+
+def _recall(resource: Resource, annotations: dict[str, str]) -> None:
+    def listed(name: str) -> list[str]:
+        text = annotations.get(f"{_INTERNAL}{name}")
+        return [] if text is None else text.split(",")
+
+    names, namespaces, kinds = (listed(f"previous{what}") for what in ("Names", "Namespaces", "Kinds"))
+    if names:
+        if not len(names) == len(namespaces) == len(kinds):
+            raise BuildError(f"{resource.id}: number of previous names, namespaces and kinds not equal")
+        resource.previous = list(zip(namespaces, names, kinds, strict=True))
+    resource.prefixes, resource.suffixes = listed("prefixes"), listed("suffixes")
+    resource.behavior = annotations.get(f"{_INTERNAL}generatorBehavior", "")
+    resource.hash_name = annotations.get(f"{_INTERNAL}needsHashSuffix") == "enabled"
+    resource.set_texts("annotations", {key: text for key, text in annotations.items() if key not in STRIPPED})
+
+
+def _is_nothing(tree: Tree) -> bool:
+    return is_null(tree) or tree in ({}, [])
+
+
+def _check(tree: Tree, source: str) -> None:
+    if not isinstance(tree, dict):
+        raise BuildError(f"{source}: missing Resource metadata")
+    kind, metadata = tree.get("kind"), tree.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if is_null(kind) or not text_of(kind):
+        known = not is_null(tree.get("apiVersion")) or isinstance(metadata, dict)
+        raise BuildError(f"{source}: missing kind in object" if known else f"{source}: missing Resource metadata")
+    if not text_of(kind).endswith("List") and (is_null(name) or not text_of(name)):
+        raise BuildError(f"{source}: missing metadata.name in object {text_of(kind)}")

@@ -12,7 +12,7 @@ from typing import Any
 from fluxtui.api.fields import IgnoreRule, Selector
 from fluxtui.kube.identity import annotations_of, identity_of, labels_of, version_of
 from fluxtui.kustomize.errors import KustomizeError
-from fluxtui.kustomize.resources import selects
+from fluxtui.kustomize.labelselectors import selects
 
 Object = dict[str, Any]
 Test = Callable[[Object], bool]

@@ -1,0 +1,164 @@
+"""Printing plain data as kustomize prints resources: block style, lists not indented, lines of plain text folded.
+
+Quotes are put around every text that a reader of YAML 1.1 or 1.2 could take for something else. Source of the rules:
+go-yaml v2's encoder.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import re
+from typing import Any
+
+import yaml
+from yaml._yaml import CEmitter
+
+_WIDTH = 80
+_WORDS = frozenset(
+    word
+    for words in ("y", "yes", "true", "on", "n", "no", "false", "off", "null", ".nan", ".inf", "+.inf", "-.inf")
+    for word in (words, words.title(), words.upper())
+) | {"~", ".NaN"} - {".Nan"}
+_NUMBER_FIRST = frozenset("+-.0123456789")
+_NUMBER = re.compile(
+    r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|\d+"
+    r"|(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?)\Z",
+    re.ASCII,
+)
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z")
+_DATE = re.compile(
+    r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt]\d{1,2}:\d{1,2}:\d{1,2}(?:[.,]\d+)?(?:Z|[-+]\d\d:\d\d)"
+    r"| \d{1,2}:\d{1,2}:\d{1,2}(?:[.,]\d+)?)?\Z",
+    re.ASCII,
+)
+_IMPLICIT = (True, True)
+
+
+def document(value: Any) -> str:
+    """One document without a marker. Keys are sorted, numbers in them by value."""
+    stream = io.StringIO()
+    emitter = CEmitter(stream, width=_WIDTH, allow_unicode=True)
+    emitter.emit(yaml.StreamStartEvent())
+    emitter.emit(yaml.DocumentStartEvent(explicit=False))
+    _Printer(emitter).value(value)
+    emitter.emit(yaml.DocumentEndEvent(explicit=False))
+    emitter.emit(yaml.StreamEndEvent())
+    emitter.dispose()
+    return stream.getvalue().removesuffix("...\n")
+
+
+def is_ambiguous(text: str) -> bool:
+    """Whether a reader could take a text without quotes for a number, a date, a boolean or nothing."""
+    if not text or text in _WORDS:
+        return True
+    if text[0] not in _NUMBER_FIRST:
+        return False
+    return bool(_NUMBER.match(text.replace("_", "")) or _BASE_60.match(text) or _DATE.match(text))
+
+
+class _Printer:
+    """Emits the events of values."""
+
+    def __init__(self, emitter: CEmitter) -> None:
+        self._emit = emitter.emit
+        self._map = yaml.MappingStartEvent(None, None, True, flow_style=False)
+        self._no_map = yaml.MappingStartEvent(None, None, True, flow_style=True)
+        self._list = yaml.SequenceStartEvent(None, None, True, flow_style=False)
+        self._no_list = yaml.SequenceStartEvent(None, None, True, flow_style=True)
+        self._end_map = yaml.MappingEndEvent()
+        self._end_list = yaml.SequenceEndEvent()
+
+    def value(self, value: Any) -> None:
+        if isinstance(value, str):
+            self._emit(_text(value))
+        elif isinstance(value, dict):
+            self._emit(self._map if value else self._no_map)
+            for key in sorted_keys(value):
+                self._emit(_text(key))
+                self.value(value[key])
+            self._emit(self._end_map)
+        elif isinstance(value, list):
+            self._emit(self._list if value else self._no_list)
+            for item in value:
+                self.value(item)
+            self._emit(self._end_list)
+        else:
+            self._emit(yaml.ScalarEvent(None, None, _IMPLICIT, _spelled(value)))
+
+
+def _text(text: str) -> yaml.ScalarEvent:
+    style = "|" if "\n" in text else '"' if is_ambiguous(text) else None
+    return yaml.ScalarEvent(None, None, _IMPLICIT, text, style=style)
+
+
+def _spelled(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return float_text(value)
+    return str(value)
+
+
+def float_text(number: float) -> str:
+    """A float in the shortest form, with an exponent below 1e-4 and from 1e21 (integers) or 1e6 (fractions)."""
+    if number.is_integer() and abs(number) < 1e21:
+        return str(int(number))
+    exponent = math.floor(math.log10(abs(number))) if number else 0
+    shortest = repr(number)
+    if -4 <= exponent < 6 or (number.is_integer() and exponent < 21):
+        return shortest
+    digits, _, power = shortest.partition("e")
+    if power:
+        return shortest
+    sign = "-" if digits.startswith("-") else ""
+    whole, _, fraction = digits.lstrip("-").partition(".")
+    significant = (whole + fraction).lstrip("0").rstrip("0")
+    mantissa = significant[0] + ("." + significant[1:] if len(significant) > 1 else "")
+    return f"{sign}{mantissa}e{exponent:+03d}"
+
+
+def sorted_keys(mapping: dict[str, Any]) -> list[str]:
+    """Keys in the order of the output: letters after everything else, numbers by value."""
+    keys = sorted(mapping)
+    if all(key.isalpha() for key in keys):
+        return keys
+    return sorted(keys, key=functools.cmp_to_key(_compare))
+
+
+def _compare(a: str, b: str) -> int:
+    for at, (left, right) in enumerate(zip(a, b, strict=False)):
+        if left == right:
+            continue
+        if left.isalpha() or right.isalpha():
+            if left.isalpha() and right.isalpha():
+                return -1 if left < right else 1
+            return -1 if right.isalpha() else 1
+        return _compare_numbers(a, b, at)
+    return len(a) - len(b)
+
+
+def _compare_numbers(a: str, b: str, at: int) -> int:
+    lead = ""
+    if a[at] == "0" or b[at] == "0":
+        before = at
+        while before and a[before - 1].isdigit():
+            before -= 1
+        lead = "1" if a[before:at].strip("0") else ""
+    left, right = _digits(a, at), _digits(b, at)
+    first, second = int(lead + left or "0"), int(lead + right or "0")
+    if first != second:
+        return -1 if first < second else 1
+    if len(left) != len(right):
+        return len(left) - len(right)
+    return -1 if a[at] < b[at] else 1
+
+
+def _digits(text: str, at: int) -> str:
+    end = at
+    while end < len(text) and text[end].isdigit():
+        end += 1
+    return text[at:end]

@@ -1,0 +1,130 @@
+"""Replacements inside of text that holds JSON or YAML, such as a value of a ConfigMap."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import yaml
+from yaml._yaml import CEmitter
+
+from fluxtui.kustomize import documents
+from fluxtui.kustomize.errors import BuildError, KustomizeError
+from fluxtui.kustomize.fieldpaths import CREATED, lookup_place, matches, to_json
+from fluxtui.kustomize.scalars import Quoted, Tree, copied, finished, is_scalar, resolved, retyped, text_of
+
+
+def write(obj: Tree, parts: list[str], value: Tree, create: Tree) -> bool:
+    """Write a value to a path that goes on inside of a text; False when the path does not, or leads nowhere there."""
+    for length in range(1, len(parts)):
+        try:
+            place = lookup_place([obj], 0, parts[:length])
+        except BuildError:
+            return False
+        if place is None:
+            return False
+        container, key = place
+        if is_scalar(container[key]):
+            return _write_inside(container, key, parts[length:], value, create)
+    return False
+
+
+def _write_inside(container: Any, key: Any, parts: list[str], value: Tree, create: Tree) -> bool:
+    text = text_of(container[key])
+    try:
+        holder: list[Tree] = [next(documents.documents(text, _Reader("structured data")), None)]
+        places = list(matches(holder, 0, parts, create))
+    except KustomizeError:
+        return False
+    if not places:
+        return False
+    for inner, name in places:
+        old = inner[name]
+        if isinstance(old, dict | list):
+            inner[name] = copied(value)
+        else:
+            try:
+                inner[name] = resolved(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value))
+            except ValueError as error:
+                raise BuildError(str(error)) from error
+    written = to_json(finished(holder[0]), text) if text.lstrip()[:1] in "{[" else _yaml(holder[0])
+    container[key] = type(container[key])(written) if isinstance(container[key], str) else Quoted(written)
+    return True
+
+
+def _in_place_of(old: Tree, text: str) -> Tree:
+    return _styled(text, old.style) if isinstance(old, _Text) else retyped(old, text)
+
+
+class _Text(Quoted):
+    """Text that was written in quotes or as a block, and in which."""
+
+    __slots__ = ("style",)
+
+    style: str
+
+
+class _FlowMap(dict[str, Any]):
+    """A map that was written in braces."""
+
+
+class _FlowList(list[Any]):
+    """A list that was written in brackets."""
+
+
+class _Reader(documents.Reader):
+    """Makes trees that know how they were written."""
+
+    def _scalar(self, event: Any) -> Tree:
+        tree = super()._scalar(event)
+        return _styled(tree, event.style or '"') if type(tree) is Quoted else tree
+
+    def _tree(self, event: Any, depth: int) -> Tree:
+        tree = super()._tree(event, depth)
+        if getattr(event, "flow_style", False):
+            return _FlowMap(tree) if isinstance(tree, dict) else _FlowList(tree)
+        return tree
+
+
+def _styled(text: str, style: str) -> _Text:
+    styled = _Text(text)
+    styled.style = style
+    return styled
+
+
+def _yaml(tree: Tree) -> str:
+    """A tree as YAML in the order and with the quotes, braces and brackets that it has."""
+    stream = io.StringIO()
+    emitter = CEmitter(stream, width=1 << 30, allow_unicode=True)
+    emitter.emit(yaml.StreamStartEvent())
+    emitter.emit(yaml.DocumentStartEvent(explicit=False))
+    _emit(emitter, tree)
+    emitter.emit(yaml.DocumentEndEvent(explicit=False))
+    emitter.emit(yaml.StreamEndEvent())
+    emitter.dispose()
+    return stream.getvalue().removesuffix("...\n").strip()
+
+
+def _emit(emitter: CEmitter, tree: Tree) -> None:
+    if isinstance(tree, dict):
+        emitter.emit(yaml.MappingStartEvent(None, None, True, flow_style=not tree or isinstance(tree, _FlowMap)))
+        for key, value in tree.items():
+            _emit(emitter, key)
+            _emit(emitter, value)
+        emitter.emit(yaml.MappingEndEvent())
+    elif isinstance(tree, list):
+        emitter.emit(yaml.SequenceStartEvent(None, None, True, flow_style=not tree or isinstance(tree, _FlowList)))
+        for item in tree:
+            _emit(emitter, item)
+        emitter.emit(yaml.SequenceEndEvent())
+    else:
+        emitter.emit(yaml.ScalarEvent(None, None, (True, True), text_of(tree), style=_style(tree)))
+
+
+def _style(tree: Tree) -> str | None:
+    if isinstance(tree, _Text):
+        return tree.style
+    if "\n" in text_of(tree):
+        return "|"
+    odd = type(tree) is Quoted or (isinstance(tree, str) and not isinstance(resolved(tree), str))
+    return '"' if odd else None
