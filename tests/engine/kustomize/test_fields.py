@@ -342,8 +342,8 @@ def impersonated(world: World) -> set[str]:
 async def test_the_digest_of_a_build_is_that_of_upstream(world: World) -> None:
     """As kustomize-controller 1.9.4 wrote it for the same source; it is kept when a cluster changes hands."""
     plain = (
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain, namespace: default, annotations: {a: \"1\"}}\n"
-        "data:\n  x: |\n    line1\n      line2\n  y: \"0775\"\n  z: 'on'\n  big: \"12345678901234567890\"\n"
+        'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain, namespace: default, annotations: {a: "1"}}\n'
+        'data:\n  x: |\n    line1\n      line2\n  y: "0775"\n  z: \'on\'\n  big: "12345678901234567890"\n'
     )
     await applied(world, {"plain/cm.yaml": plain}, path="plain", targetNamespace="default", nameSuffix="-x")
     digest = "sha256:e722ef19951348f2924ee9d7213c9376ee210c864eb732bae70769e90c4d1c9b"
