@@ -13,14 +13,17 @@ import msgspec
 
 from fluxtui.kube.batch import Refused, each
 from fluxtui.kube.changes import Action, Change, ChangeSet
-from fluxtui.kube.errors import ApiError, KubeError, NotFound, UnknownKind
+from fluxtui.kube.errors import ApiError, Conflict, KubeError, NotFound, UnknownKind
 from fluxtui.kube.health import read
-from fluxtui.kube.identity import Identity, is_marked, labels_of
+from fluxtui.kube.identity import Identity, Object, is_marked, labels_of
 from fluxtui.kube.inventory import Inventory
 from fluxtui.kube.memory import Memory
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
+
+ATTEMPTS = 8
+"""How often an object that changes at the same moment is looked at again."""
 
 
 class PruneOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,34 +73,49 @@ async def prune(client: Client, stale: Inventory, options: PruneOptions, memory:
 
 
 async def _delete(client: Client, identity: Identity, version: str, options: PruneOptions) -> Change:
+    """Delete one object, if what was read of it still holds when it is deleted: another owner may take it meanwhile."""
+    for _ in range(ATTEMPTS):
+        live = await _read(client, identity, version)
+        if live is None:
+            return Change(identity, version, Action.DELETED)
+        if _is_kept(live, options):
+            return Change(identity, version, Action.SKIPPED, live)
+        try:
+            await client.delete(
+                await client.resource_for(live),
+                identity.name,
+                identity.namespace,
+                propagation=options.propagation,
+                uid=live["metadata"]["uid"],
+                resource_version=live["metadata"]["resourceVersion"],
+            )
+        except Conflict:
+            continue
+        except NotFound:
+            pass
+        except ApiError as error:
+            raise Refused(f"{identity} delete failed: {error}") from error
+        return Change(identity, version, Action.DELETED, live)
+    raise Refused(f"{identity} delete failed: the object changed {ATTEMPTS} times while it was to be deleted")
+
+
+async def _read(client: Client, identity: Identity, version: str) -> Object | None:
+    """The object as it is, None when it or its kind is gone; raises Refused."""
     try:
         _, live = await read(client, identity, version)
     except UnknownKind as error:
         if await _is_withdrawn(client, identity):
-            return Change(identity, version, Action.DELETED)
+            return None
         raise Refused(f"{identity} query failed: {error}") from error
     except ApiError as error:
         raise Refused(f"{identity} query failed: {error}") from error
-    if live is None:
-        return Change(identity, version, Action.DELETED)
+    return live
+
+
+def _is_kept(live: Object, options: PruneOptions) -> bool:
     labels = labels_of(live)
     foreign = any(labels.get(key) != value for key, value in options.owner.items())
-    if foreign or is_marked(live, options.keep) or live["metadata"]["uid"] in options.never:
-        return Change(identity, version, Action.SKIPPED, live)
-    try:
-        resource = await client.resource_for(live)
-        await client.delete(
-            resource,
-            identity.name,
-            identity.namespace,
-            propagation=options.propagation,
-            uid=live["metadata"]["uid"],
-        )
-    except NotFound:
-        pass
-    except ApiError as error:
-        raise Refused(f"{identity} delete failed: {error}") from error
-    return Change(identity, version, Action.DELETED, live)
+    return foreign or is_marked(live, options.keep) or live["metadata"]["uid"] in options.never
 
 
 async def _is_withdrawn(client: Client, identity: Identity) -> bool:

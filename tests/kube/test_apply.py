@@ -385,6 +385,23 @@ async def test_prune_takes_its_own_and_nothing_else(client: Client, namespace: s
     assert [await get(client, obj) is not None for obj in objects] == [False, True, True, True]
 
 
+async def test_prune_leaves_what_another_owner_takes_at_the_same_moment(
+    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obj = config_map("a", namespace)
+    changes = await Applier(client).apply([obj], OPTIONS)
+    delete = client.delete
+
+    async def overtaken(resource: Any, name: str, *args: Any, **options: Any) -> Any:
+        await patch(client, obj, {"metadata": {"labels": {"example.com/name": "other"}}})
+        return await delete(resource, name, *args, **options)
+
+    monkeypatch.setattr(client, "delete", overtaken)
+    (change,) = await prune(client, changes.inventory, PruneOptions(owner=OWNER))
+    assert change.action is Action.SKIPPED
+    assert await get(client, obj) is not None
+
+
 async def test_prune_goes_on_after_a_failure(client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     objects = [config_map("a", namespace), config_map("b", namespace)]
     changes = await Applier(client).apply(objects, OPTIONS)
