@@ -5,14 +5,15 @@ Of the built-in kinds only what clients and health checks depend on; of custom r
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from fluxtui.sandbox.decoding import DecodeError, decode, fill
+from fluxtui.sandbox.defaults import DEFAULTS
 from fluxtui.sandbox.kinds import Kind
-from fluxtui.sandbox.statuses import invalid
+from fluxtui.sandbox.preparation import PREPARATIONS
+from fluxtui.sandbox.statuses import bad_request, invalid
 from fluxtui.sandbox.validation import Cause, default, prune, unknown_fields, validate
 
 Object = dict[str, Any]
@@ -35,27 +36,49 @@ _IMMUTABLE: Mapping[str, tuple[tuple[str, ...], ...]] = {
 _COLON_NAMES = frozenset({"clusterroles", "clusterrolebindings", "roles", "rolebindings"})
 
 
-def admit(kind: Kind, obj: Object, old: Object | None) -> list[str]:
-    """Fill in defaults and check an object in place; returns warnings about unknown fields.
+def complete(kind: Kind, obj: Object) -> tuple[Object, list[str]]:
+    """An object as the server reads it: in the form of its type, with defaults; and its unknown fields.
 
-    Raises StatusError 422 with a cause for each field.
+    Who sends it owns these defaults. Raises StatusError 400 for a value of the wrong type.
     """
-    warnings: list[str] = []
-    causes: list[Cause] = []
+    try:
+        obj, unknown = decode(obj, kind.schema)
+    except DecodeError as error:
+        raise bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
+        ) from error
     if kind.openapi is not None:
-        warnings = [f'unknown field "{path}"' for path in unknown_fields(obj, kind.openapi)]
+        unknown += unknown_fields(obj, kind.openapi)
         prune(obj, kind.openapi)
         default(obj, kind.openapi)
+    else:
+        DEFAULTS.get(kind.plural, _nothing)(obj)
+    return obj, unknown
+
+
+def prepare(kind: Kind, obj: Object, old: Object | None) -> None:
+    """Set what the server alone decides, in place: addresses, selectors of Jobs, first states. Nobody owns that."""
+    if kind.openapi is None:
+        PREPARATIONS.get(kind.plural, _no_preparation)(obj, old)
+        fill(obj, kind.schema)
+    elif old is None and kind.has_status:
+        obj.pop("status", None)
+        # What is read from storage gets its defaults as well: a new Flux object has `status.observedGeneration: -1`.
+        default(obj, kind.openapi)
+
+
+def check(kind: Kind, obj: Object, old: Object | None) -> None:
+    """Raise StatusError 422, with a cause for each field that is not valid or must not change."""
+    causes: list[Cause] = []
+    if kind.openapi is not None:
         causes += validate(obj, kind.openapi)
     else:
-        _BUILTIN_DEFAULTS.get(kind.plural, _nothing)(obj, old)
         causes += _required(kind, obj)
     causes += _name(kind, obj)
     if old is not None:
         causes += _unchanged(kind, obj, old)
     if causes:
         raise invalid(obj["metadata"].get("name", ""), kind.group, kind.kind, [dict(cause) for cause in causes])
-    return warnings
 
 
 def _name(kind: Kind, obj: Object) -> list[Cause]:
@@ -137,146 +160,9 @@ def _short(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _nothing(obj: Object, old: Object | None) -> None:
-    """Nothing to fill in."""
+def _nothing(obj: Object) -> None:
+    """No defaults."""
 
 
-def _pod(pod: Object) -> None:
-    pod.setdefault("restartPolicy", "Always")
-    pod.setdefault("dnsPolicy", "ClusterFirst")
-    pod.setdefault("schedulerName", "default-scheduler")
-    pod.setdefault("securityContext", {})
-    pod.setdefault("terminationGracePeriodSeconds", 30)
-    for container in pod.get("containers") or []:
-        image = str(container.get("image", ""))
-        tagged = ":" in image.rpartition("/")[2] and not image.endswith(":latest")
-        container.setdefault("imagePullPolicy", "IfNotPresent" if tagged else "Always")
-        container.setdefault("resources", {})
-        container.setdefault("terminationMessagePath", "/dev/termination-log")
-        container.setdefault("terminationMessagePolicy", "File")
-        for port in container.get("ports") or []:
-            port.setdefault("protocol", "TCP")
-
-
-def _template(spec: Object, restart: str = "Always") -> None:
-    pod = spec.setdefault("template", {}).setdefault("spec", {})
-    pod.setdefault("restartPolicy", restart)
-    _pod(pod)
-
-
-def _deployment(obj: Object, old: Object | None) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    spec.setdefault("progressDeadlineSeconds", 600)
-    spec.setdefault("revisionHistoryLimit", 10)
-    strategy = spec.setdefault("strategy", {})
-    strategy.setdefault("type", "RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxSurge", "25%")
-        rolling.setdefault("maxUnavailable", "25%")
-    _template(spec)
-
-
-def _replica_set(obj: Object, old: Object | None) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    _template(spec)
-
-
-def _stateful_set(obj: Object, old: Object | None) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    spec.setdefault("podManagementPolicy", "OrderedReady")
-    spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
-    _template(spec)
-
-
-def _daemon_set(obj: Object, old: Object | None) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})
-    _template(spec)
-
-
-def _job(obj: Object, old: Object | None) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("completions", 1)
-    spec.setdefault("parallelism", 1)
-    spec.setdefault("backoffLimit", 6)
-    spec.setdefault("completionMode", "NonIndexed")
-    spec.setdefault("suspend", False)
-    if "selector" not in spec:
-        selector = copy.deepcopy(old["spec"]["selector"]) if old else None
-        uid = obj["metadata"].get("uid", "")
-        labels = {"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": obj["metadata"]["name"]}
-        spec["selector"] = selector or {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
-        template = spec.setdefault("template", {}).setdefault("metadata", {})
-        kept = ((old or {}).get("spec", {}).get("template", {}).get("metadata") or {}).get("labels")
-        template["labels"] = {**(template.get("labels") or {}), **(kept or labels)}
-    _template(spec, "Never")
-
-
-def _service(obj: Object, old: Object | None) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("type", "ClusterIP")
-    spec.setdefault("sessionAffinity", "None")
-    for port in spec.get("ports") or []:
-        port.setdefault("protocol", "TCP")
-        port.setdefault("targetPort", port.get("port"))
-    if spec["type"] != "ExternalName":
-        known = ((old or {}).get("spec") or {}).get("clusterIP")
-        if not spec.get("clusterIP"):
-            spec["clusterIP"] = known or _address(obj)
-        spec.setdefault("clusterIPs", [spec["clusterIP"]])
-        spec.setdefault("internalTrafficPolicy", "Cluster")
-        spec.setdefault("ipFamilies", ["IPv4"])
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
-
-
-def _address(obj: Object) -> str:
-    metadata = obj["metadata"]
-    seed = hashlib.sha256(f"{metadata.get('namespace')}/{metadata.get('name')}".encode()).digest()
-    return f"10.96.{seed[0]}.{1 + seed[1] % 254}"
-
-
-def _secret(obj: Object, old: Object | None) -> None:
-    import base64
-
-    obj.setdefault("type", "Opaque")
-    text = obj.pop("stringData", None)
-    if text:
-        data = obj.setdefault("data", {})
-        data.update({name: base64.b64encode(str(value).encode()).decode() for name, value in text.items()})
-
-
-def _namespace(obj: Object, old: Object | None) -> None:
-    labels = obj["metadata"].setdefault("labels", {})
-    labels["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
-    obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
-    obj.setdefault("status", {}).setdefault("phase", "Active")
-
-
-def _bare_pod(obj: Object, old: Object | None) -> None:
-    _pod(obj.setdefault("spec", {}))
-    obj.setdefault("status", {}).setdefault("phase", "Pending")
-
-
-def _claim(obj: Object, old: Object | None) -> None:
-    obj.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-    obj.setdefault("status", {}).setdefault("phase", "Pending")
-
-
-_BUILTIN_DEFAULTS = {
-    "deployments": _deployment,
-    "replicasets": _replica_set,
-    "statefulsets": _stateful_set,
-    "daemonsets": _daemon_set,
-    "jobs": _job,
-    "services": _service,
-    "secrets": _secret,
-    "namespaces": _namespace,
-    "pods": _bare_pod,
-    "persistentvolumeclaims": _claim,
-}
+def _no_preparation(obj: Object, old: Object | None) -> None:
+    """Nothing to prepare."""

@@ -1,120 +1,37 @@
-"""Field ownership: sets of paths, as managedFields writes them (FieldsV1), and how they follow an object's changes.
+"""Field ownership: the entries of managedFields, and how they follow what is done to an object.
 
-A path is a tuple of elements: `f:name` a field, `k:{"name":"x"}` an item of a keyed list, `v:"x"` an item of a set.
-Source: structured-merge-diff, and the documentation of server-side apply.
+Source: the documentation of server-side apply, and structured-merge-diff and the API server's field manager for what
+it leaves open.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from fluxtui.sandbox.comparing import Comparison, compare
+from fluxtui.sandbox.decoding import decode
+from fluxtui.sandbox.fieldsets import NOTHING, Paths, from_fields_v1, to_fields_v1, without_below
 from fluxtui.sandbox.schema import Node
 
-Path = tuple[str, ...]
-Paths = frozenset[Path]
 Object = dict[str, Any]
 
-_STRUCTS = frozenset({"spec", "status", "metadata", "template", "jobTemplate", "strategy", "updateStrategy"})
-_UNOWNED: tuple[Path, ...] = tuple((f"f:{name}",) for name in ("apiVersion", "kind")) + tuple(
-    ("f:metadata", f"f:{name}")
-    for name in (
-        "name",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "managedFields",
-        "selfLink",
-        "generateName",
-    )
-)
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """What differs between two states of an object."""
-
-    added: Paths
-    modified: Paths
-    removed: Paths
-
-    @property
-    def changed(self) -> Paths:
-        """Everything that is new or different."""
-        return self.added | self.modified
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.modified or self.removed)
-
-
-def fields_of(obj: Object, schema: Node) -> Paths:
-    """The fields that applying an object sets."""
-    found: set[Path] = set()
-    _walk(obj, schema, (), found)
-    return owned(found)
-
-
-def owned(paths: Iterable[Path]) -> Paths:
-    """The paths that may be owned: not an object's identity and what the server keeps."""
-    return frozenset(path for path in paths if not any(path[: len(other)] == other for other in _UNOWNED))
-
-
-def compare(before: Object, after: Object, schema: Node, *, custom: bool = False) -> Comparison:
-    """What differs; a map or keyed list that is new counts as added beside what is in it."""
-    old: dict[Path, Any] = {}
-    new: dict[Path, Any] = {}
-    _leaves(before, schema, (), old, custom)
-    _leaves(after, schema, (), new, custom)
-    modified = {path for path in old.keys() & new.keys() if old[path] != new[path]}
-    return Comparison(owned(new.keys() - old.keys()), owned(modified), owned(old.keys() - new.keys()))
-
-
-def element(item: Any, node: Node) -> str:
-    """The path element of an item of a keyed list or a set."""
-    if node.list_type == "set" or not isinstance(item, dict):
-        return "v:" + _json(item)
-    defaults = node.key_defaults
-    return "k:" + _json({key: item.get(key, defaults.get(key)) for key in node.keys if key in item or key in defaults})
-
-
-def to_fields_v1(paths: Iterable[Path]) -> dict[str, Any]:
-    """The paths as FieldsV1."""
-    root: dict[str, Any] = {}
-    members = set(paths)
-    for path in sorted(members):
-        node = root
-        for part in path:
-            node = node.setdefault(part, {})
-    for path in members:
-        node = root
-        for part in path:
-            node = node[part]
-        if node:
-            node["."] = {}
-    return _sorted(root)
-
-
-def from_fields_v1(fields: Mapping[str, Any]) -> Paths:
-    """The paths of FieldsV1."""
-    found: set[Path] = set()
-
-    def walk(node: Mapping[str, Any], path: Path) -> None:
-        for part, child in node.items():
-            if part == ".":
-                found.add(path)
-            elif child:
-                walk(child, (*path, part))
-            else:
-                found.add((*path, part))
-
-    walk(fields, ())
-    return frozenset(found)
+MAX_UPDATERS = 10
+"""Entries of updates an object may have; older ones are merged into one."""
+ANCIENT = "ancient-changes"
+_UNOWNED: Paths = frozenset(
+    [("f:apiVersion",), ("f:kind",), ("f:metadata",)]
+    + [
+        ("f:metadata", f"f:{name}")
+        for name in (
+            "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+            "resourceVersion",
+        )
+    ]
+)  # fmt: skip
+"""An object's identity and what the server keeps: nobody owns that."""
 
 
 class Manager(msgspec.Struct):
@@ -134,6 +51,17 @@ class Manager(msgspec.Struct):
         version = self.api_version if self.operation == "Update" else ""
         return self.name, self.operation, version, self.subresource
 
+    @property
+    def text(self) -> str:
+        """The manager as messages write it."""
+        part = f' with subresource "{self.subresource}"' if self.subresource else ""
+        using = f" using {self.api_version}" if self.operation == "Update" else ""
+        return f'"{self.name}"{part}{using}'
+
+    def without(self, paths: Paths) -> Manager:
+        """The entry without some fields."""
+        return msgspec.structs.replace(self, paths=self.paths - paths)
+
     def to_object(self) -> Object:
         """As an entry of metadata.managedFields."""
         entry: Object = {
@@ -150,29 +78,54 @@ class Manager(msgspec.Struct):
         return entry
 
 
+def reset_fields(*, custom: bool, has_status: bool, subresource: str) -> Paths:
+    """The fields that a request to an object, or to its status, can't set: what is sent of them is ignored."""
+    if subresource == "status":
+        metadata = ("f:metadata",) if custom else ("f:metadata", "f:labels")
+        return frozenset([("f:spec",), metadata])
+    return frozenset([("f:status",)]) if has_status else NOTHING
+
+
 def read_managers(obj: Object) -> list[Manager]:
-    """The entries of an object's managedFields."""
-    return [
-        Manager(
-            entry.get("manager", ""),
-            entry.get("operation", ""),
-            entry.get("apiVersion", ""),
-            entry.get("subresource", ""),
-            entry.get("time", ""),
-            from_fields_v1(entry.get("fieldsV1") or {}),
+    """The entries of an object's managedFields. Raises ValueError when they are malformed."""
+    found = []
+    for entry in obj["metadata"].get("managedFields") or []:
+        if entry.get("operation") not in ("Apply", "Update") or not entry.get("apiVersion"):
+            raise ValueError("an entry of managedFields needs operation and apiVersion")
+        if entry.get("fieldsType") != "FieldsV1":
+            raise ValueError(f"invalid fieldsType {entry.get('fieldsType')!r}")
+        found.append(
+            Manager(
+                entry.get("manager", ""),
+                entry["operation"],
+                entry["apiVersion"],
+                entry.get("subresource", ""),
+                entry.get("time", ""),
+                from_fields_v1(entry.get("fieldsV1") or {}),
+            )
         )
-        for entry in obj["metadata"].get("managedFields") or []
-    ]
+    return found
 
 
 def write_managers(obj: Object, managers: Iterable[Manager]) -> None:
     """Set an object's managedFields: Apply before Update, oldest first; entries without fields are left out."""
     entries = [manager for manager in managers if manager.paths]
-    entries.sort(key=lambda item: (item.operation != "Apply", item.time, item.name, item.api_version, item.subresource))
+    entries.sort(key=lambda item: (item.operation, item.time, item.name, item.api_version, item.subresource))
     if entries:
         obj["metadata"]["managedFields"] = [entry.to_object() for entry in entries]
     else:
         obj["metadata"].pop("managedFields", None)
+
+
+def owned(paths: Paths) -> Paths:
+    """The paths that may be owned."""
+    return paths - _UNOWNED
+
+
+def bare(obj: Object) -> Object:
+    """An object without its managedFields."""
+    metadata = {name: value for name, value in (obj.get("metadata") or {}).items() if name != "managedFields"}
+    return {**obj, "metadata": metadata}
 
 
 def update_managed_fields(
@@ -180,96 +133,92 @@ def update_managed_fields(
     after: Object,
     *,
     manager: str,
-    operation: str = "Update",
     api_version: str,
     subresource: str = "",
     schema: Node,
     now: str,
-    custom: bool = False,
+    ignored: Paths = NOTHING,
 ) -> None:
     """Give the fields that an update changed to its manager, and take them from all others; changes `after`.
 
-    An update that sends managedFields starts from those; one that sends `managedFields: []` clears all ownership.
+    `before` is None for a new object. `ignored` is what the request can't change (see `reset_fields`). An update that
+    sends `managedFields: []` clears all ownership; one that sends other entries begins from those.
     """
-    sent = after["metadata"].get("managedFields")
-    if before is not None and sent is not None and (not sent or sent == [{}]):
+    managers = _decode(before, after, subresource)
+    if before is not None and not managers:
         after["metadata"].pop("managedFields", None)
         return
-    managers = read_managers(after if sent else before) if before is not None else []
-    change = compare(before or _empty(after), after, schema, custom=custom)
-    mine = Manager(manager, operation, api_version, subresource, now, frozenset())
-    kept: list[Manager] = []
-    for entry in managers:
-        if entry.key == mine.key:
-            mine = msgspec.structs.replace(entry)
-            continue
-        remaining = entry.paths - change.changed - change.removed
-        kept.append(_touched(entry, remaining, entry.time))
-    paths = (mine.paths | change.changed) - change.removed
-    kept.append(_touched(mine, paths, now))
+    old = bare(before) if before is not None else new_object(schema)
+    kept = take(managers, old, bare(after), manager, api_version, subresource, schema, now, ignored)
     write_managers(after, kept)
 
 
-def owners(managers: Sequence[Manager], path: Path) -> list[Manager]:
-    """The managers that own a path, or something below it."""
-    return [entry for entry in managers if any(other[: len(path)] == path for other in entry.paths)]
+def take(
+    managers: list[Manager],
+    before: Object,
+    after: Object,
+    manager: str,
+    api_version: str,
+    subresource: str,
+    schema: Node,
+    now: str,
+    ignored: Paths,
+) -> list[Manager]:
+    """The entries after a change that is no apply."""
+    change = compare(before, after, schema)
+    change = Comparison(*(without_below(paths, ignored) for paths in (change.added, change.modified, change.removed)))
+    kept = [entry.without(change.changed | change.removed) for entry in managers]
+    mine = Manager(manager, "Update", api_version, subresource, now, owned(change.changed))
+    if mine.paths:
+        previous = next((entry for entry in kept if entry.key == mine.key), None)
+        if previous is not None:
+            kept.remove(previous)
+            mine.paths |= previous.paths
+        kept.append(mine)
+    return _capped([entry for entry in kept if entry.paths])
 
 
-def _touched(entry: Manager, paths: Paths, now: str) -> Manager:
-    time = entry.time if paths == entry.paths and entry.time else now
-    return msgspec.structs.replace(entry, paths=paths, time=time)
+def _decode(before: Object | None, after: Object, subresource: str) -> list[Manager]:
+    """The entries from which an update begins: those it sends, if any, else those that are."""
+    sent = after["metadata"].get("managedFields")
+    if not subresource and sent is not None:
+        if not sent or sent == [{}]:
+            return []
+        try:
+            return read_managers(after)
+        except ValueError:
+            pass
+    try:
+        return read_managers(before) if before is not None else []
+    except ValueError:
+        return []
 
 
-def _empty(obj: Object) -> Object:
-    return {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": {}}
+def _capped(managers: list[Manager]) -> list[Manager]:
+    """The entries, with the oldest of updates merged into one when there are too many."""
+    updaters = [entry for entry in managers if entry.operation == "Update"]
+    updaters.sort(key=lambda entry: (entry.time, entry.name, entry.api_version, entry.subresource))
+    buckets: dict[str, Manager] = {}
+    left = len(updaters)
+    for entry in updaters:
+        if left <= MAX_UPDATERS:
+            break
+        bucket = buckets.get(entry.api_version)
+        if bucket is None:
+            buckets[entry.api_version] = entry
+            continue
+        if bucket.name != ANCIENT:
+            managers.remove(bucket)
+            bucket = msgspec.structs.replace(bucket, name=ANCIENT, subresource="")
+            managers.append(bucket)
+            buckets[entry.api_version] = bucket
+        bucket.paths |= entry.paths
+        bucket.time = entry.time
+        managers.remove(entry)
+        left -= 1
+    return managers
 
 
-def _walk(value: Any, node: Node, path: Path, found: set[Path]) -> None:
-    if isinstance(value, dict) and not node.atomic_map:
-        for name, child in value.items():
-            here = (*path, f"f:{name}")
-            inner = node.field(name)
-            _walk(child, inner, here, found)
-            if child is None or child == {} or not node.declares(name):
-                found.add(here)
-    elif isinstance(value, list) and node.list_type != "atomic":
-        for item in value:
-            here = (*path, element(item, node))
-            _walk(item, node.item(), here, found)
-            found.add(here)
-    else:
-        found.add(path)
-
-
-def _leaves(value: Any, node: Node, path: Path, found: dict[Path, Any], custom: bool) -> None:
-    """Path → value of everything that is compared as a whole, and of every map and keyed list (value None)."""
-    if isinstance(value, dict) and value and not node.atomic_map:
-        if path and not _is_struct(path, custom):
-            found.setdefault(path, None)
-        for name, child in value.items():
-            _leaves(child, node.field(name), (*path, f"f:{name}"), found, custom)
-    elif isinstance(value, list) and value and node.list_type != "atomic":
-        if not _is_struct(path, custom):
-            found.setdefault(path, None)
-        for item in value:
-            here = (*path, element(item, node))
-            found[here] = None
-            _leaves(item, node.item(), here, found, custom)
-    elif path:
-        found[path] = value
-
-
-def _is_struct(path: Path, custom: bool) -> bool:
-    """Whether a map always exists in the server's own type, so that it can't be added."""
-    name = path[-1].removeprefix("f:")
-    if custom:
-        return path == ("f:metadata",)
-    return name in _STRUCTS or name == "containers"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
-def _sorted(node: dict[str, Any]) -> dict[str, Any]:
-    return {part: _sorted(node[part]) for part in sorted(node)}
+def new_object(schema: Node) -> Object:
+    """A new object of a type, before anything is set."""
+    return decode({}, schema)[0]

@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from fluxtui.sandbox import statuses
-from fluxtui.sandbox.admission import admit
-from fluxtui.sandbox.apply import ApplyError, Conflict, path_text, server_side_apply
+from fluxtui.sandbox.admission import check, complete, prepare
+from fluxtui.sandbox.apply import Conflict, server_side_apply
+from fluxtui.sandbox.fieldsets import ElementError
 from fluxtui.sandbox.jsonpatch import JsonPatchError, apply_json_patch
 from fluxtui.sandbox.kinds import Kind, Kinds
-from fluxtui.sandbox.managedfields import update_managed_fields
+from fluxtui.sandbox.managedfields import reset_fields, update_managed_fields
 from fluxtui.sandbox.mergepatch import merge_patch
+from fluxtui.sandbox.merging import ApplyError
 from fluxtui.sandbox.store import Key, Object, Store
 from fluxtui.sandbox.strategic import StrategicMergeError, strategic_merge
 
@@ -78,10 +80,6 @@ class Operations:
         key = (namespace if kind.namespaced else "", metadata["name"])
         if self.store.get(kind.store, key) is not None:
             raise statuses.already_exists(key[1], kind.group, kind.plural)
-        if kind.has_status and kind.plural not in ("namespaces", "pods") and not kind.custom:
-            obj.pop("status", None)
-        if kind.custom and kind.has_status:
-            obj.pop("status", None)
         return self._insert(kind, obj, write)
 
     def _insert(self, kind: Kind, obj: Object, write: Write, *, applied: bool = False) -> Object:
@@ -91,9 +89,12 @@ class Operations:
         metadata["creationTimestamp"] = self.now()
         if kind.plural not in _WITHOUT_GENERATION:
             metadata["generation"] = 1
-        self._admit(kind, obj, None, write)
+        obj = self._read(kind, obj, write)
         if not applied:
             self._own(kind, None, obj, write.manager, "")
+        prepare(kind, obj, None)
+        check(kind, obj, None)
+        metadata = obj["metadata"]
         if write.dry_run:
             metadata.pop("resourceVersion", None)
             return obj
@@ -164,7 +165,6 @@ class Operations:
         version = metadata.pop("resourceVersion", None)
         if version and (live is None or version != live["metadata"]["resourceVersion"]):
             raise self._lost_race(kind, key)
-        applied = self._part(kind, applied, subresource)
         try:
             merged, conflicts = server_side_apply(
                 self._as_version(kind, live) if live is not None else None,
@@ -174,7 +174,7 @@ class Operations:
                 schema=kind.schema,
                 now=self.now(),
                 subresource=subresource,
-                custom=kind.custom,
+                ignored=reset_fields(custom=kind.custom, has_status=kind.has_status, subresource=subresource),
             )
         except ApplyError as error:
             what = f"({key[0]}/{key[1]}; {kind.api_version}, Kind={kind.kind})"
@@ -184,14 +184,6 @@ class Operations:
         if live is None:
             return self._insert(kind, merged, write, applied=True), True
         return self._store(kind, live, merged, write, subresource, applied=True), False
-
-    def _part(self, kind: Kind, obj: Object, subresource: str) -> Object:
-        """What of an object a request to it, or to a subresource, may set."""
-        if subresource:
-            return {name: obj[name] for name in ("apiVersion", "kind", "metadata", "status") if name in obj}
-        if kind.has_status and kind.plural != "namespaces":
-            return {name: value for name, value in obj.items() if name != "status"}
-        return obj
 
     def _store(
         self, kind: Kind, live: Object, obj: Object, write: Write, subresource: str, *, applied: bool = False
@@ -205,21 +197,13 @@ class Operations:
                 after.pop(field, None)
         after["resourceVersion"] = before["resourceVersion"]
         after["name"] = before["name"]
-        if subresource == "status":
-            kept = copy.deepcopy(live)
-            kept["status"] = obj.get("status", {})
-            kept["metadata"]["managedFields"] = after.get("managedFields", [])
-            if not kept["metadata"]["managedFields"]:
-                del kept["metadata"]["managedFields"]
-            obj = kept
-        elif kind.has_status:
-            obj.pop("status", None)
-            if "status" in live:
-                obj["status"] = live["status"]
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
-        self._admit(kind, obj, live, write)
+        obj = self._read(kind, obj, write)
         if not applied:
             self._own(kind, live, obj, write.manager, subresource)
+        obj = self._reset(kind, obj, live, subresource)
+        prepare(kind, obj, live)
+        check(kind, obj, live)
         if kind.plural not in _WITHOUT_GENERATION and not subresource and _content(obj) != _content(live):
             obj["metadata"]["generation"] = int(before.get("generation", 0)) + 1
         if obj == live or _same(obj, live):
@@ -232,6 +216,22 @@ class Operations:
             self.store.put(kind.store, obj)
             return self.store.remove(kind.store, _key(obj))
         return self.store.put(kind.store, obj)
+
+    def _reset(self, kind: Kind, obj: Object, live: Object, subresource: str) -> Object:
+        """The object with what the request can't change as it was."""
+        if subresource == "status":
+            metadata = {**(live["metadata"] if kind.custom else obj["metadata"])}
+            metadata.pop("managedFields", None)
+            if "managedFields" in obj["metadata"]:
+                metadata["managedFields"] = obj["metadata"]["managedFields"]
+            if "labels" in live["metadata"]:
+                metadata["labels"] = live["metadata"]["labels"]
+            return {**copy.deepcopy(live), "metadata": copy.deepcopy(metadata), "status": obj.get("status", {})}
+        if kind.has_status:
+            obj.pop("status", None)
+            if "status" in live:
+                obj["status"] = copy.deepcopy(live["status"])
+        return obj
 
     def delete(
         self,
@@ -318,26 +318,35 @@ class Operations:
             )
             raise statuses.forbidden(metadata.get("name", ""), kind.group, kind.plural, message)
 
-    def _admit(self, kind: Kind, obj: Object, old: Object | None, write: Write) -> None:
-        warnings = admit(kind, obj, old)
+    def _read(self, kind: Kind, obj: Object, write: Write) -> Object:
+        """An object as its type has it, with defaults. Raises StatusError 400, also for unknown fields if so asked."""
+        obj, unknown = complete(kind, obj)
+        warnings = [f'unknown field "{path}"' for path in unknown]
         if warnings and write.validation == "Strict":
             raise statuses.bad_request(
                 f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: '
                 + ", ".join(warnings)
             )
         self.warnings = warnings if write.validation == "Warn" else []
+        return obj
 
     def _own(self, kind: Kind, before: Object | None, after: Object, manager: str, subresource: str) -> None:
-        update_managed_fields(
-            self._as_version(kind, before) if before is not None else None,
-            after,
-            manager=manager,
-            api_version=kind.api_version,
-            subresource=subresource,
-            schema=kind.schema,
-            now=self.now(),
-            custom=kind.custom,
-        )
+        """Keep managedFields; a list that can't be tracked leaves them as they were."""
+        try:
+            update_managed_fields(
+                self._as_version(kind, before) if before is not None else None,
+                after,
+                manager=manager,
+                api_version=kind.api_version,
+                subresource=subresource,
+                schema=kind.schema,
+                now=self.now(),
+                ignored=reset_fields(custom=kind.custom, has_status=kind.has_status, subresource=subresource),
+            )
+        except ElementError:
+            after["metadata"].pop("managedFields", None)
+            if before is not None and "managedFields" in before["metadata"]:
+                after["metadata"]["managedFields"] = before["metadata"]["managedFields"]
 
     def _as_version(self, kind: Kind, obj: Object) -> Object:
         return {**copy.deepcopy(obj), "apiVersion": kind.api_version, "kind": kind.kind}
@@ -349,18 +358,20 @@ class Operations:
 
 def _conflict(conflicts: list[Conflict]) -> statuses.StatusError:
     causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {item.who}", "field": path_text(item.path)}
+        {"reason": "FieldManagerConflict", "message": f"conflict with {item.who}", "field": item.field}
         for item in conflicts
     ]
-    count = f"{len(conflicts)} conflict{'s' if len(conflicts) > 1 else ''}"
-    owners: dict[str, list[str]] = {}
-    for item in conflicts:
-        owners.setdefault(item.who, []).append(item.field)
-    if len(owners) == 1 and len(conflicts) == 1:
-        text = f"conflict with {conflicts[0].who}: {conflicts[0].field}"
+    if len(conflicts) == 1:
+        text = f"1 conflict: conflict with {conflicts[0].who}: {conflicts[0].field}"
     else:
-        text = "conflicts with " + "; ".join(f"{who}:\n- " + "\n- ".join(paths) for who, paths in owners.items())
-    return statuses.apply_conflict(f"Apply failed with {count}: {text}", causes)
+        owners: dict[str, list[str]] = {}
+        for item in conflicts:
+            owners.setdefault(item.who, []).append(item.field)
+        lines = [
+            line for who, paths in owners.items() for line in (f"conflicts with {who}:", *(f"- {p}" for p in paths))
+        ]
+        text = f"{len(conflicts)} conflicts: " + "\n".join(lines)
+    return statuses.apply_conflict(f"Apply failed with {text}", causes)
 
 
 def _content(obj: Object) -> Object:
