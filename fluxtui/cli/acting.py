@@ -171,7 +171,7 @@ class _Performance:
 
     def _confirmed(self, plan: Plan) -> bool:
         """Ask a terminal where that is due; raises nothing, a closed terminal is a no."""
-        asked = sys.stdin.isatty()
+        asked = asked_at_a_terminal()
         if plan.protected and not asked:
             click.echo(f"✗ protected: {', '.join(plan.protected)}; --yes is needed", err=True)
             return False
@@ -203,6 +203,11 @@ class _Performance:
             took = f" ({outcome.seconds:.1f}s)" if outcome.good and outcome.action.reconciles else ""
             refused = "refused: " if outcome.ending is Ending.REFUSED else ""
             click.echo(f"{sign} {self._name(outcome.ref)}: {refused}{outcome.message}{took}")
+
+
+def asked_at_a_terminal() -> bool:
+    """Whether somebody is there who can answer."""
+    return sys.stdin.isatty()
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import LOST_AFTER
 from fluxtui.fleet.text import one_line
 from fluxtui.fleet.wire import Wire, lenient
-from fluxtui.kube.errors import AuthError, ConfigError, KubeError, Unauthorized
+from fluxtui.kube.errors import AuthError, ConfigError, KubeError, Unauthorized, Unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.liveness import full_jitter
 from fluxtui.kube.resources import Resource, Resources
@@ -196,10 +196,7 @@ class Collector:
         from fluxtui.kube.watch import Phase as Watching
 
         self._states[key] = state
-        since = state.since if state.phase is Watching.BROKEN else 0.0
-        if state.phase in (Watching.BROKEN, Watching.LIVE):
-            self._mirror.set_lost(self.context.id, *key, since)
-        elif state.phase is Watching.FORBIDDEN:
+        if state.phase is Watching.FORBIDDEN:
             self._mirror.retain(self.context.id, *key, ())
         self._news.set()
 
@@ -219,18 +216,39 @@ class Collector:
             self._news.clear()
 
     def _report(self) -> float:
-        """Set the cluster's state; returns since when it is silent while that is not a loss yet, else 0.0."""
-        info = self._judged()
+        """Set the cluster's state and that of its kinds; returns since when it is silent while that is not a loss yet,
+        else 0.0."""
+        from fluxtui.kube.watch import Phase as Watching
+
+        problem, since = self._silence()
+        for key, state in self._states.items():
+            broken = state.since if state.phase is Watching.BROKEN else 0.0
+            self._mirror.set_lost(self.context.id, *key, min(broken or since, since or broken))
+        info = self._judged(problem, since)
         self._mirror.set_cluster(info)
         return info.lost_since if info.lost_since and not info.is_lost else 0.0
 
-    def _judged(self) -> ClusterInfo:
+    def _silence(self) -> tuple[KubeError | None, float]:
+        """What keeps the whole cluster from being heard, and since when; (None, 0.0) when it is heard."""
+        from fluxtui.kube.watch import Phase as Watching
+
+        if self._problem is not None:
+            return self._problem, self._problem_since
+        if self.client is not None and self.client.liveness.error is not None:
+            return self.client.liveness.error, self.client.liveness.last_heard
+        readable = [
+            state for state in self._states.values() if state.phase not in (Watching.FORBIDDEN, Watching.ABSENT)
+        ]
+        broken = [state for state in readable if state.phase is Watching.BROKEN]
+        if broken and len(broken) == len(readable):
+            return broken[0].error, min(state.since for state in broken)
+        return None, 0.0
+
+    def _judged(self, problem: KubeError | None, since: float) -> ClusterInfo:
         from fluxtui.kube.watch import Phase as Watching
 
         states = self._states
         forbidden = sorted(key for key, state in states.items() if state.phase is Watching.FORBIDDEN)
-        broken = [state for state in states.values() if state.phase is Watching.BROKEN]
-        readable = [state for state in states.values() if state.phase not in (Watching.FORBIDDEN, Watching.ABSENT)]
         absent = {key for key, state in states.items() if state.phase is Watching.ABSENT}
         kinds = self._resources.keys() - absent
         info = msgspec.structs.replace(
@@ -239,17 +257,16 @@ class Collector:
             synced=len(kinds & (self._listed | set(forbidden))),
             forbidden=tuple(self._resources[key].name for key in forbidden),
         )
-        error, since = self._problem, self._problem_since
-        if broken and len(broken) == len(readable):
-            error, since = broken[0].error, min(state.since for state in broken)
-        if error is None:
-            return msgspec.structs.replace(info, phase=self._reading(info), error=_words(broken))
         phase = self._reading(info)
-        if isinstance(error, (AuthError, ConfigError, Unauthorized)):
+        if problem is None:
+            broken = next((state for state in states.values() if state.phase is Watching.BROKEN), None)
+            words = one_line(str(broken.error)) if broken and broken.error else ""
+            return msgspec.structs.replace(info, phase=phase, error=words)
+        if isinstance(problem, (AuthError, ConfigError, Unauthorized)):
             phase = Phase.DENIED
         elif time.time() - since > LOST_AFTER or not self._listed:
             phase = Phase.UNREACHABLE
-        return msgspec.structs.replace(info, phase=phase, lost_since=since, error=one_line(str(error)))
+        return msgspec.structs.replace(info, phase=phase, lost_since=since, error=one_line(str(problem)))
 
     def _reading(self, info: ClusterInfo) -> Phase:
         if not self._discovered:
@@ -263,21 +280,19 @@ class Collector:
     async def _keep_probing(self, client: Client) -> None:
         versions_at = 0.0
         while True:
-            with contextlib.suppress(KubeError, msgspec.DecodeError):
+            try:
+                await client.alive()
                 await self._probe(client)
                 if time.time() > versions_at:
                     await self._ask_versions(client)
                     versions_at = time.time() + VERSIONS_EVERY
-            await asyncio.sleep(LEASES_EVERY * random.uniform(0.8, 1.2))
-            await self._until_alive(client)
-
-    async def _until_alive(self, client: Client) -> None:
-        while True:
-            try:
-                await client.alive()
-            except KubeError:
-                continue
-            return
+            except Unreachable as error:
+                client.liveness.failed(error)
+            except (KubeError, msgspec.DecodeError) as error:
+                logger.debug("%s: %s", self.context.id, error)
+            self._news.set()
+            if client.liveness.error is None:
+                await asyncio.sleep(LEASES_EVERY * random.uniform(0.8, 1.2))
 
     async def _probe(self, client: Client) -> None:
         began = time.perf_counter()
@@ -300,11 +315,6 @@ class Collector:
         flux = await probe.flux_version(client)
         self._facts = msgspec.structs.replace(self._facts, kubernetes_version=kubernetes, flux_version=flux)
         self._news.set()
-
-
-def _words(broken: list[WatchState]) -> str:
-    """Why some kinds are not read although the server answers."""
-    return one_line(str(broken[0].error)) if broken and broken[0].error else ""
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:

@@ -35,7 +35,9 @@ CONTROLLER_TAIL = 2000
 MOST_PODS = 12
 _LONGEST = 8192
 _POLL = 0.5
-"""Seconds between looks at the engine's file, and at the pods of a workload for new ones (times ten)."""
+"""Seconds between looks at the engine's file."""
+_PODS_EVERY = 2.0
+"""Seconds between looks for new pods of a workload."""
 _READ = 4 << 20
 """Bytes of the engine's file that are searched for past lines."""
 
@@ -203,7 +205,7 @@ class _PodLogs:
                         if key not in self._followed:
                             self._followed.add(key)
                             group.create_task(self._follow(str(pod["metadata"]["name"]), container))
-                await asyncio.sleep(10 * _POLL)
+                await asyncio.sleep(_PODS_EVERY)
 
     async def _follow(self, pod: str, container: str) -> None:
         source = f"{pod}/{container}"

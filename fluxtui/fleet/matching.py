@@ -51,9 +51,7 @@ def compiled(node: Node | None, now: float) -> Predicate:
         inner = compiled(node.term, now)
         return lambda row: not inner(row)
     terms = [compiled(term, now) for term in node.terms]
-    if isinstance(node, All):
-        return _all(terms)
-    return lambda row: any(term(row) for term in terms)
+    return _all(terms) if isinstance(node, All) else _any(terms)
 
 
 def _all(terms: list[Predicate]) -> Predicate:
@@ -62,6 +60,14 @@ def _all(terms: list[Predicate]) -> Predicate:
         return first
     rest = _all(others)
     return lambda row: first(row) and rest(row)
+
+
+def _any(terms: list[Predicate]) -> Predicate:
+    first, *others = terms
+    if not others:
+        return first
+    rest = _any(others)
+    return lambda row: first(row) or rest(row)
 
 
 def _remembered(judge: Callable[[str], bool]) -> Callable[[str], bool]:
@@ -165,7 +171,8 @@ def _label(node: Field) -> Predicate:
         text = re.escape(key).replace(r"\*", "[^,=]*")
         end = re.escape(wanted).replace(r"\*", "[^,]*") + "," if equals else ""
         patterns.append(re.compile(f",{text}={end}").search)
-    return lambda row: any(search(row.labels) is not None for search in patterns)
+    found = _remembered(lambda labels: any(search(labels) is not None for search in patterns))
+    return lambda row: found(row.labels)
 
 
 def _states(value: str) -> tuple[State, ...]:

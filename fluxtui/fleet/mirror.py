@@ -58,11 +58,13 @@ class Mirror:
         """Objects that came by the watches so far: news per second is its difference."""
         self._members: defaultdict[tuple[str, Category], set[Ref]] = defaultdict(set)
         self._revisions: defaultdict[tuple[str, Category], int] = defaultdict(int)
+        self._contents: defaultdict[tuple[str, Category], int] = defaultdict(int)
         self._counts: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(State))
         self._owned: defaultdict[Ref, set[Ref]] = defaultdict(set)
         self._consumers: defaultdict[Ref, set[Ref]] = defaultdict(set)
         self._dependents: defaultdict[Ref, set[Ref]] = defaultdict(set)
         self._lost: dict[tuple[str, str, str], float] = {}
+        self._turning: set[tuple[str, str, str]] = set()
         self._due: list[tuple[float, Ref]] = []
         self._due_at: dict[Ref, float] = {}
         self._changes = Changes(set(), set(), set(), False)
@@ -89,6 +91,7 @@ class Mirror:
             del self.branches[ref]
         for key in [key for key in self._lost if key[0] == cluster]:
             del self._lost[key]
+            self._turning.discard(key)
         self.clusters.pop(cluster, None)
         self._changes.clusters.add(cluster)
         self._changed(structure=True)
@@ -135,8 +138,10 @@ class Mirror:
             return
         if since:
             self._lost[key] = since
+            self._turning.add(key)
         else:
             del self._lost[key]
+            self._turning.discard(key)
         self._judge_again(ref for ref in self.refs(cluster) if ref.kind == kind and ref.group == group)
 
     def set_branch(self, ref: Ref, branch: Branch | None) -> None:
@@ -154,10 +159,10 @@ class Mirror:
     def refresh(self) -> float:
         """Judge again what time alone has changed. Returns when (by the clock) to call it next; infinity: never."""
         now = self.clock()
-        for (cluster, group, kind), since in list(self._lost.items()):
-            if now - since > LOST_AFTER:
-                refs = (ref for ref in self.refs(cluster) if ref.kind == kind and ref.group == group)
-                self._judge_again(ref for ref in list(refs) if self.rows[ref].state != State.UNREACHABLE)
+        for key in [key for key in self._turning if now - self._lost[key] > LOST_AFTER]:
+            cluster, group, kind = key
+            self._turning.discard(key)
+            self._judge_again(ref for ref in self.refs(cluster) if ref.kind == kind and ref.group == group)
         while self._due and self._due[0][0] < now:
             due, ref = heapq.heappop(self._due)
             if self._due_at.get(ref) == due:
@@ -165,7 +170,7 @@ class Mirror:
                 if ref in self.rows:
                     self._judge_again((ref,))
                     self._remember_due(self.rows[ref], now)
-        turning = [since + LOST_AFTER for since in self._lost.values() if now - since <= LOST_AFTER]
+        turning = [self._lost[key] + LOST_AFTER for key in self._turning]
         return min([*turning, self._due[0][0] if self._due else math.inf])
 
     def drain(self) -> Changes:
@@ -184,6 +189,10 @@ class Mirror:
     def revision(self, cluster: str, category: Category) -> int:
         """A number that changes whenever rows of this category come, go or change their links."""
         return self._revisions[cluster, category]
+
+    def contents(self, cluster: str, category: Category) -> tuple[int, int]:
+        """Numbers that change whenever any row of this category changes, comes or goes."""
+        return self._revisions[cluster, category], self._contents[cluster, category]
 
     def counts(self, cluster: str = "", category: Category | None = None) -> Counts:
         """Rows by state: of the fleet, of a cluster, or of a category in a cluster."""
@@ -218,9 +227,10 @@ class Mirror:
     def _put(self, row: Row, previous: Row | None, now: float) -> None:
         ref = row.ref
         self.rows[ref] = row
+        key = (ref.cluster, row.category)
+        self._contents[key] += 1
         moved = previous is None or _moved(row, previous)
         if moved:
-            key = (ref.cluster, row.category)
             self._members[key].add(ref)
             self._revisions[key] += 1
             if previous:
@@ -255,6 +265,7 @@ class Mirror:
             fresh = judged(row, now, lost_since=lost, stale_controllers=info.stale_controllers if info else ())
             if fresh is not row:
                 self.rows[ref] = fresh
+                self._contents[ref.cluster, row.category] += 1
                 self._count(fresh, row)
                 self._changes.rows.add(ref)
                 self._changed(structure=False)

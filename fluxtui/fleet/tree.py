@@ -12,6 +12,7 @@ from fluxtui.fleet import failures, ownership, sources
 from fluxtui.fleet.lines import Line, LineType, Shape, View, group_key
 from fluxtui.fleet.mirror import Counts, Mirror
 from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
 from fluxtui.fleet.walk import Walk
 
@@ -25,6 +26,7 @@ class Tree:
         self.mirror = mirror
         self._sorted: dict[tuple[str, Category], tuple[int, list[Ref]]] = {}
         self._closed: dict[tuple[str, Category], tuple[int, list[Line]]] = {}
+        self._rows: dict[tuple[str, Category], tuple[tuple[int, int], list[Row]]] = {}
         self._cache: dict[Hashable, tuple[int, list[Ref]]] = {}
         self._flat: tuple[tuple[int, ...], list[Line]] | None = None
 
@@ -69,14 +71,14 @@ class Tree:
         """Clusters, their categories, objects by kind and name."""
         touched = {(key.cluster, self._category(key)) for key in walk.shape.expanded if isinstance(key, Ref)}
         for cluster in self.mirror.clusters:
-            groups = {category: self._passing(walk, self._closed_lines(cluster, category)) for category in Category}
+            groups = {category: self._shown(walk, cluster, category) for category in Category}
             passing = [line.ref for lines in groups.values() for line in lines if line.ref] if walk.match else ()
             if not walk.cluster(cluster, passing):
                 continue
             for category, lines in groups.items():
                 if lines and self._group(walk, cluster, category, lines):
-                    if walk.shape.failures_first or (cluster, category) in touched:
-                        walk.objects(walk.ordered([line.ref for line in lines if line.ref]), 2)
+                    if (cluster, category) in touched:
+                        walk.objects([line.ref for line in lines if line.ref], 2)
                     else:
                         walk.lines += lines
             walk.notices(cluster)
@@ -85,12 +87,23 @@ class Tree:
         row = self.mirror.rows.get(ref)
         return row.category if row else None
 
-    def _passing(self, walk: Walk, lines: list[Line]) -> list[Line]:
-        """The OBJECT lines whose rows the filter lets through."""
-        match, rows = walk.match, self.mirror.rows
-        if match is None:
+    def _shown(self, walk: Walk, cluster: str, category: Category) -> list[Line]:
+        """The closed lines of a category that the filter lets through, in the order that is wanted."""
+        lines = self._closed_lines(cluster, category)
+        if walk.match is None and not walk.shape.failures_first:
             return lines
-        return [line for line in lines if line.ref and match(rows[line.ref])]
+        return _chosen(walk, lines, self._rows_of(cluster, category, lines))
+
+    def _rows_of(self, cluster: str, category: Category, lines: list[Line]) -> list[Row]:
+        """The rows of the closed lines. Kept while none of them changes: a filter looks at them at each key."""
+        stamp = self.mirror.contents(cluster, category)
+        known = self._rows.get((cluster, category))
+        if known and known[0] == stamp:
+            return known[1]
+        rows = self.mirror.rows
+        found = [rows[line.ref] for line in lines if line.ref]
+        self._rows[cluster, category] = (stamp, found)
+        return found
 
     @staticmethod
     def _group(walk: Walk, cluster: str, category: Category, lines: list[Line]) -> bool:
@@ -106,9 +119,12 @@ class Tree:
 
     def _flatly(self, walk: Walk) -> None:
         """All objects, by name."""
-        lines = self._passing(walk, self._flat_lines())
-        if walk.shape.failures_first or any(isinstance(key, Ref) for key in walk.shape.expanded):
-            walk.objects(walk.ordered([line.ref for line in lines if line.ref]), 0)
+        lines = self._flat_lines()
+        if walk.match is not None or walk.shape.failures_first:
+            rows = self.mirror.rows
+            lines = _chosen(walk, lines, [rows[line.ref] for line in lines if line.ref])
+        if any(isinstance(key, Ref) for key in walk.shape.expanded):
+            walk.objects([line.ref for line in lines if line.ref], 0)
         else:
             walk.lines += lines
         for cluster in self.mirror.clusters:
@@ -149,3 +165,14 @@ class Tree:
             Line(ref, depth, kind, bool(rows[ref].inventory or owned(ref)), False, ref.cluster, None, ref)
             for ref in refs
         ]
+
+
+def _chosen(walk: Walk, lines: list[Line], rows: list[Row]) -> list[Line]:
+    """Those lines whose rows the filter lets through, what wants attention first if that is wanted."""
+    match = walk.match
+    if not walk.shape.failures_first and match is not None:
+        return [line for line, row in zip(lines, rows, strict=True) if match(row)]
+    pairs = [pair for pair in zip(lines, rows, strict=True) if match is None or match(pair[1])]
+    if walk.shape.failures_first:
+        pairs.sort(key=lambda pair: pair[1].state)
+    return [line for line, _ in pairs]

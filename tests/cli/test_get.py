@@ -1,0 +1,205 @@
+"""`fluxtui get` over several clusters: forms, filters, and what a dead one does to the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import yaml
+
+from fluxtui.kube.client import PatchType
+from tests.cli.conftest import Fleet
+from tests.fleet.live import create, eventually
+from tests.fleet.objects import REVISION, failed, flux, ready
+
+Start = Callable[..., Awaitable[Fleet]]
+
+KS = {"path": "./apps", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "fleet"}}
+GIT = {"url": "https://git.example.com/fleet"}
+
+
+async def two_clusters(start: Start) -> Fleet:
+    fleet = await start("east", "west")
+    applied = {"lastAppliedRevision": REVISION}
+    await create(fleet.clients["east"], flux("ks", "apps", ready(), spec=KS, status=applied))
+    await create(fleet.clients["east"], flux("git", "fleet", ready(), spec=GIT, labels={"team": "platform"}))
+    await create(fleet.clients["west"], flux("ks", "apps", failed(message="no such \x1b[31mfile"), spec=KS))
+    web = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}}
+    await create(fleet.clients["west"], web)
+    await create(fleet.clients["west"], flux("ks", "shop", ready(), namespace="web", spec=KS))
+    return fleet
+
+
+def table(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+async def test_tables_of_all_clusters(start: Start) -> None:
+    fleet = await two_clusters(start)
+    result = await fleet.run("get", "ks")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["CLUSTER", "NAME", "STATE", "REVISION", "AGE", "MESSAGE"]
+    assert lines[1].split()[:4] == ["east", "apps", "Ready", "main@7148a354"]
+    assert lines[2].split()[:3] == ["west", "apps", "Failed"]
+    assert lines[2].endswith("no such file")
+    assert lines[0].index("STATE") == lines[1].index("Ready") == lines[2].index("Failed")
+    assert "\x1b" not in result.stdout
+
+
+async def test_everything_everywhere(start: Start) -> None:
+    fleet = await two_clusters(start)
+    result = await fleet.run("get", "all", "-A", "--no-headers")
+    assert [row[:3] for row in table(result.stdout)] == [
+        ["east", "flux-system", "gitrepository/fleet"],
+        ["east", "flux-system", "kustomization/apps"],
+        ["west", "flux-system", "kustomization/apps"],
+        ["west", "web", "kustomization/shop"],
+    ]
+    assert result.exit_code == 0
+
+
+CHOSEN = [
+    ("get ks", ["east apps", "west apps"]),
+    ("get ks -A", ["east apps", "west apps", "west shop"]),
+    ("get ks -n web", ["west shop"]),
+    ("get ks apps --context west", ["west apps"]),
+    ("get ks --context w*", ["west apps"]),
+    ("get ks -A --status-selector ready=false", ["west apps"]),
+    ("get all -A --filter kind=git", ["east fleet"]),
+    ("get all -A -l team=platform", ["east fleet"]),
+    ("get source git", ["east fleet"]),
+    ("get ks,git -A", ["east fleet", "east apps", "west apps", "west shop"]),
+    ("get ks/apps", ["east apps", "west apps"]),
+]
+
+
+async def test_what_is_chosen(start: Start) -> None:
+    fleet = await two_clusters(start)
+    for words, found in CHOSEN:
+        result = await fleet.run(*words.split(), "-o", "json")
+        items = json.loads(result.stdout)["items"]
+        names = sorted(f"{item['cluster']} {item['metadata']['name']}" for item in items)
+        assert (names, result.exit_code) == (sorted(found), 0), words
+
+
+async def test_json_and_yaml_hold_the_objects(start: Start) -> None:
+    fleet = await two_clusters(start)
+    as_json = json.loads((await fleet.run("get", "ks", "-o", "json")).stdout)
+    as_yaml = yaml.safe_load((await fleet.run("get", "ks", "-o", "yaml")).stdout)
+    assert as_json == as_yaml
+    assert as_json["errors"] == []
+    first, second = as_json["items"]
+    assert (first["cluster"], first["state"], first["kind"]) == ("east", "ready", "Kustomization")
+    assert first["spec"]["path"] == "./apps"
+    assert "managedFields" not in first["metadata"]
+    assert second["status"]["conditions"][0]["message"] == "no such \x1b[31mfile"
+
+
+async def test_names_and_wide(start: Start) -> None:
+    fleet = await two_clusters(start)
+    result = await fleet.run("get", "ks", "-A", "-o", "name")
+    assert result.stdout.splitlines() == [
+        "east\tkustomization/flux-system/apps",
+        "west\tkustomization/flux-system/apps",
+        "west\tkustomization/web/shop",
+    ]
+    result = await fleet.run("get", "ks", "-A", "-o", "name", "--context", "east")
+    assert result.stdout == "kustomization/flux-system/apps\n"
+    result = await fleet.run("get", "ks", "-o", "wide", "--context", "east")
+    assert REVISION in result.stdout
+    assert "git/fleet" in result.stdout
+
+
+async def test_a_dead_cluster_does_not_hide_the_others(start: Start) -> None:
+    fleet = await two_clusters(start)
+    await fleet.clusters["east"].faults.set("refuse")
+    result = await fleet.run("get", "ks", "-o", "json", "--timeout", "5s")
+    said = json.loads(result.stdout)
+    assert [item["cluster"] for item in said["items"]] == ["west"]
+    assert [error["cluster"] for error in said["errors"]] == ["east"]
+    assert result.exit_code == 1
+    assert result.stderr.startswith("✗ east: ")
+
+
+async def test_a_frozen_cluster_costs_the_timeout_and_no_more(start: Start) -> None:
+    fleet = await two_clusters(start)
+    await fleet.clusters["east"].faults.set("freeze")
+    result = await asyncio.wait_for(fleet.run("get", "ks", "--timeout", "500ms"), 20)
+    assert (result.exit_code, "west" in result.stdout) == (1, True)
+    assert "no answer within 0.5" in result.stderr
+
+
+async def test_a_forbidden_kind_is_an_error_of_that_cluster(start: Start) -> None:
+    fleet = await two_clusters(start)
+    fleet.clusters["east"].deny("list", "kustomizations")
+    result = await fleet.run("get", "all", "-A")
+    assert result.exit_code == 1
+    assert "cannot list resource" in result.stderr
+    assert "gitrepository/fleet" in result.stdout
+
+
+async def test_what_is_not_there(start: Start) -> None:
+    fleet = await two_clusters(start)
+    result = await fleet.run("get", "ks", "nope")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == '✗ Kustomization "nope" not found in namespace flux-system\n'
+    result = await fleet.run("get", "hr")
+    assert (result.exit_code, result.stderr) == (0, "no HelmRelease objects found in namespace flux-system\n")
+    result = await fleet.run("get", "bucket")
+    assert result.exit_code == 1
+    assert "serves no kind Bucket" in result.stderr
+    result = await fleet.run("get", "nonsense")
+    assert (result.exit_code, "serves no kind nonsense" in result.stderr) == (1, True)
+
+
+MISTAKES = [
+    ("get", "a kind is missing"),
+    ("get ks -n a -A", "exclude each other"),
+    ("get ks --status-selector rady=false", "unknown field rady; did you mean ready?"),
+    ("get ks --timeout soon", "is not a duration"),
+    ("get ks -o xml", "Invalid value for '-o'"),
+    ("get ks --context north", "no context matches 'north'"),
+    ("get ks --config /nowhere/config.yaml", "no such file"),
+]
+
+
+async def test_wrong_usage_is_exit_code_two(start: Start) -> None:
+    fleet = await start("east")
+    for words, message in MISTAKES:
+        result = await fleet.run(*words.split())
+        assert result.exit_code == 2, words
+        assert message in " ".join(result.stderr.split())
+
+
+async def test_watch_prints_what_changes_until_interrupted(start: Start) -> None:
+    fleet = await two_clusters(start)
+    command = [sys.executable, "-m", "fluxtui", "get", "ks", "-w", "--kubeconfig", str(fleet.kubeconfig)]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "COLUMNS": "200"}
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+
+    async def read() -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            lines.append(line.decode())
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read())
+        await eventually(lambda: len(lines) == 3, within=20)
+        client = fleet.clients["west"]
+        resource = await client.resource_for(("kustomize.toolkit.fluxcd.io", "", "Kustomization"))
+        news = {"status": {"conditions": [ready("all well")]}}
+        await client.patch(resource, "apps", "flux-system", news, type=PatchType.MERGE, subresource="status")
+        await eventually(lambda: len(lines) == 4)
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    assert lines[0].split()[0] == "CLUSTER"
+    assert {line.split()[0] for line in lines[1:3]} == {"east", "west"}
+    assert lines[3].split()[:3] == ["west", "apps", "Ready"]
