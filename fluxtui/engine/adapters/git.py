@@ -13,22 +13,25 @@ GitPython. Both stay off the event loop.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shutil
-import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fluxtui.engine.adapters.git_access import Remote, environment
 from fluxtui.engine.adapters.git_refs import PEELED, Reference, ReferenceError, Target, known, patterns, resolve
+from fluxtui.engine.adapters.programs import ProgramError, execute
 
-OUTPUT_LIMIT = 32 << 20
-"""Most bytes read from a git command."""
+if TYPE_CHECKING:
+    import git
+
+OBJECT_LIMIT = 8 << 20
+"""Most bytes of a commit or tag that is read."""
 _FETCHED = "refs/fluxtui/fetched"
+_TAGS = "refs/tags/"
 _SUBJECT = 50
 
 
@@ -52,12 +55,42 @@ class EmptyRepository(GitError):
     """The remote has no commit."""
 
 
+class Tag(msgspec.Struct, frozen=True):
+    """The tag a commit was reached by."""
+
+    name: str
+    hash: str = ""
+    """Empty for a lightweight tag, which is no object."""
+    raw: bytes = b""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.hash}" if self.hash else self.name
+
+
 class Commit(msgspec.Struct, frozen=True):
     """A commit that was checked out."""
 
     target: Target
     subject: str
     """First line of the message, at most 50 characters and "..."."""
+    raw: bytes = b""
+    """The commit object as Git stores it."""
+    tag: Tag | None = None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What a fetched ref holds."""
+
+    commit: str
+    message: str
+    raw: bytes
+    tag: tuple[str, bytes] | None
+    """Hash and content of the annotated tag."""
+
+    @property
+    def subject(self) -> str:
+        text = self.message.split("\n", 1)[0]
+        return text if len(text) <= _SUBJECT else f"{text[:_SUBJECT]}..."
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -95,11 +128,11 @@ class Git:
         algorithm = "sha1" if len(target.commit) == 40 else "sha256"
         await self._run("init", "--quiet", "--template=", f"--object-format={algorithm}", "--", str(directory))
         where = await self._fetch(target, directory, blobless=bool(options.directories))
-        commit, subject = await asyncio.to_thread(_read_commit, directory, where)
+        found = await asyncio.to_thread(_read_commit, directory, where)
         if options.directories:
             paths = [f"/{path.removeprefix('./').strip('/')}/" for path in options.directories]
             await self._run("sparse-checkout", "set", "--no-cone", "--", *paths, cwd=directory)
-        await self._run("checkout", "--quiet", "--detach", commit, cwd=directory)
+        await self._run("checkout", "--quiet", "--detach", found.commit, cwd=directory)
         if options.submodules:
             await self._run("config", "remote.origin.url", self._access.url, cwd=directory)
             await self._run(
@@ -108,7 +141,11 @@ class Git:
         for path in options.directories:
             if not (directory / path).is_dir():
                 raise ReferenceError(f"sparse checkout dir '{path}' does not exist in repository")
-        return Commit(msgspec.structs.replace(target, commit=commit), subject)
+        tag = None
+        if target.ref.startswith(_TAGS) and not target.pinned:
+            name = target.ref.removeprefix(_TAGS).removesuffix(PEELED)
+            tag = Tag(name, *found.tag) if found.tag else Tag(name)
+        return Commit(msgspec.structs.replace(target, commit=found.commit), found.subject, found.raw, tag)
 
     async def _list(self, wanted: Sequence[str]) -> dict[str, str]:
         output = await self._run("ls-remote", "--quiet", "--", self._access.url, *wanted)
@@ -147,10 +184,13 @@ class Git:
             raise GitMissing("there is no git on PATH; the engine needs it to fetch Git repositories")
         if self._env is None:
             self._env = await asyncio.to_thread(environment, self._access, self._home)
-        code, output, errors = await _execute(program, arguments, self._env, cwd or self._home)
-        if code != 0:
-            raise self._translate(errors)
-        return output
+        try:
+            done = await execute(program, arguments, self._env, cwd or self._home)
+        except ProgramError as error:
+            raise GitError(str(error)) from error
+        if done.code != 0:
+            raise self._translate(done.errors)
+        return done.output
 
     def _translate(self, errors: str) -> GitError:
         text = self._access.redact(errors)
@@ -187,42 +227,8 @@ def _reason(errors: str) -> str:
     return "; ".join(dict.fromkeys(telling or lines[-3:]))[:1000] or "git failed without a word"
 
 
-async def _execute(program: str, arguments: Sequence[str], env: dict[str, str], cwd: Path) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        env=env,
-        cwd=cwd,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        output, errors = await asyncio.gather(_read(process.stdout), _read(process.stderr))
-        code = await process.wait()
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        raise
-    return code, output, errors
-
-
-async def _read(stream: asyncio.StreamReader) -> str:
-    chunks, size = [], 0
-    while chunk := await stream.read(1 << 16):
-        size += len(chunk)
-        if size > OUTPUT_LIMIT:
-            raise GitError(f"git printed more than {OUTPUT_LIMIT >> 20} MiB")
-        chunks.append(chunk)
-    return b"".join(chunks).decode("utf-8", "replace")
-
-
-def _read_commit(directory: Path, name: str) -> tuple[str, str]:
-    """Hash and shortened subject of the commit a name stands for, through tags."""
+def _read_commit(directory: Path, name: str) -> _Found:
+    """The commit a name stands for, and the tag it was reached by."""
     # The engine starts without GitPython: it is only needed once something was fetched.
     import git
 
@@ -231,10 +237,24 @@ def _read_commit(directory: Path, name: str) -> tuple[str, str]:
         own = directory / ".git"
         repository.git.update_environment(GIT_DIR=str(own), GIT_OBJECT_DIRECTORY=str(own / "objects"))
         try:
-            commit = repository.commit(name)
-        except (ValueError, git.BadName) as error:
+            found = repository.rev_parse(name)
+            tag = None
+            while isinstance(found, git.TagObject):
+                tag = tag or (found.hexsha, _content(repository, found))
+                found = found.object
+            if not isinstance(found, git.Commit):
+                raise ReferenceError(f"'{name}' is a {found.type}, not a commit")
+            message = found.message
+            raw = _content(repository, found)
+        except (ValueError, git.exc.BadObject, git.BadName) as error:
             raise ReferenceError(f"unable to resolve commit object for '{name}'") from error
-        message = commit.message
     text = message if isinstance(message, str) else message.decode("utf-8", "replace")
-    subject = text.split("\n", 1)[0]
-    return commit.hexsha, subject if len(subject) <= _SUBJECT else f"{subject[:_SUBJECT]}..."
+    return _Found(found.hexsha, text, raw, tag)
+
+
+def _content(repository: git.Repo, found: git.TagObject | git.Commit) -> bytes:
+    stream = repository.odb.stream(found.binsha)
+    if stream.size > OBJECT_LIMIT:
+        raise ReferenceError(f"{found.type} {found.hexsha} is larger than {OBJECT_LIMIT >> 20} MiB")
+    content: bytes = stream.read()
+    return content

@@ -21,6 +21,7 @@ from fluxtui.engine.adapters.git import (
 )
 from fluxtui.engine.adapters.git_access import AccessError, environment, remote
 from fluxtui.engine.adapters.git_refs import Reference, ReferenceError
+from fluxtui.engine.adapters.programs import Finished
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
 
@@ -156,13 +157,13 @@ async def test_credentials_reach_the_server_and_nothing_else(
     server.require_basic("flux", "s3cr3t-pässword")
     secret = {"username": b"flux", "password": "s3cr3t-pässword\n".encode()}
     seen: list[str] = []
-    execute = adapter._execute
+    execute = adapter.execute
 
-    async def spy(program: str, arguments: list[str], env: dict[str, str], cwd: Path) -> tuple[int, str, str]:
+    async def spy(program: str, arguments: list[str], env: dict[str, str], cwd: Path) -> Finished:
         seen.extend([*arguments, *env.values()])
         return await execute(program, arguments, env, cwd)
 
-    monkeypatch.setattr(adapter, "_execute", spy)
+    monkeypatch.setattr(adapter, "execute", spy)
     git = make(f"{server.url}/fleet/.git", tmp_path, secret)
     commit = await git.checkout(await git.resolve(MAIN), tmp_path / "tree")
     assert commit.subject == "fleet: first"

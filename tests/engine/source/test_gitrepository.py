@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -19,130 +18,12 @@ import msgspec
 import pytest
 
 from fluxtui.api.kinds import GIT_REPOSITORY
-from fluxtui.api.meta import FINALIZER, REQUESTED_AT, Condition
-from fluxtui.engine.controllers.source.gitrepository import GitRepositoryReconciler
-from fluxtui.engine.runtime.artifact_server import ArtifactServer
-from fluxtui.engine.runtime.artifacts import ArtifactStore
-from fluxtui.engine.runtime.cluster import Cluster
-from fluxtui.engine.runtime.conditions import violations
-from fluxtui.engine.runtime.controller import Controller
-from fluxtui.engine.runtime.limits import Limits
-from fluxtui.engine.runtime.settings import EngineSettings
-from fluxtui.engine.runtime.workers import WorkerPool
-from fluxtui.kube.client import Client, PatchType
+from fluxtui.api.meta import FINALIZER, REQUESTED_AT
+from fluxtui.kube.client import PatchType
 from fluxtui.kube.errors import NotFound
 from tests.engine.polling import eventually
+from tests.engine.source.bench import NAMESPACE, Bench, conditions, shape, status
 from tests.engine.source.repositories import GitServer, Repository
-
-NAMESPACE = "flux-system"
-
-
-class Bench:
-    """The reconciler at work on a cluster, and hands to play the user."""
-
-    def __init__(self, client: Client, cluster: Cluster, store: ArtifactStore) -> None:
-        self.client = client
-        self.cluster = cluster
-        self.store = store
-        self.controller = Controller(GitRepositoryReconciler(cluster), cluster)
-
-    async def create(self, name: str, url: str, **spec: object) -> dict[str, Any]:
-        resource = await self.cluster.resource(GIT_REPOSITORY)
-        obj = {
-            "apiVersion": resource.api_version,
-            "kind": "GitRepository",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"interval": "10m", "url": url, "ref": {"branch": "main"}, **spec},
-        }
-        return await self.client.create(resource, obj)
-
-    async def secret(self, name: str, **data: str) -> None:
-        resources = await self.client.resources()
-        resource = resources.find("", "Secret")
-        assert resource is not None
-        encoded = {key.replace("__", "."): base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        obj = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "data": encoded,
-        }
-        await self.client.create(resource, obj)
-
-    async def get(self, name: str) -> dict[str, Any]:
-        return await self.client.get(await self.cluster.resource(GIT_REPOSITORY), name, NAMESPACE)
-
-    async def patch(self, name: str, patch: dict[str, Any]) -> None:
-        resource = await self.cluster.resource(GIT_REPOSITORY)
-        await self.client.patch(resource, name, NAMESPACE, patch, type=PatchType.MERGE)
-
-    async def until(self, name: str, check: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The object once `check` holds for it; its conditions are sane then."""
-
-        async def look() -> dict[str, Any] | None:
-            obj = await self.get(name)
-            return obj if check(obj) else None
-
-        obj = await eventually(look)
-        assert violations(msgspec.convert(item, Condition) for item in conditions(obj).values()) == []
-        return obj
-
-    async def ready(self, name: str, revision: str = "") -> dict[str, Any]:
-        return await self.until(
-            name,
-            lambda obj: status(obj, "Ready") == "True" and revision in obj["status"]["artifact"]["revision"],
-        )
-
-    async def failed(self, name: str, reason: str) -> dict[str, Any]:
-        return await self.until(
-            name, lambda obj: status(obj, "Ready") == "False" and conditions(obj)["Ready"]["reason"] == reason
-        )
-
-    async def event(self, name: str, reason: str) -> dict[str, Any]:
-        resource = (await self.client.resources()).find("", "Event")
-        assert resource is not None
-
-        async def look() -> dict[str, Any] | None:
-            found = await self.client.list(resource, NAMESPACE)
-            matching = [
-                item for item in found.items if item["involvedObject"]["name"] == name and item["reason"] == reason
-            ]
-            return matching[0] if matching else None
-
-        return await eventually(look)
-
-    def files(self, obj: dict[str, Any]) -> set[str]:
-        with tarfile.open(self.store.root / "alpha" / obj["status"]["artifact"]["path"]) as tar:
-            return {entry.name for entry in tar if entry.isreg()}
-
-
-def conditions(obj: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {item["type"]: item for item in (obj.get("status") or {}).get("conditions") or []}
-
-
-def status(obj: dict[str, Any], type: str) -> str:
-    return str(conditions(obj).get(type, {}).get("status", ""))
-
-
-def shape(obj: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """(type, status, reason, message) of the conditions, in their order."""
-    return [(item["type"], item["status"], item["reason"], item["message"]) for item in obj["status"]["conditions"]]
-
-
-@pytest.fixture
-async def bench(client: Client, tmp_path: Path) -> AsyncIterator[Bench]:
-    store = ArtifactStore(tmp_path / "storage")
-    store.prepare()
-    settings = EngineSettings(min_retry=0.1, dependency_requeue=0.1, interval_jitter=0.0)
-    cluster = Cluster(client, store.for_cluster("alpha"), settings, WorkerPool(1), Limits(settings))
-    async with ArtifactServer(store), asyncio.TaskGroup() as group:
-        bench = Bench(client, cluster, store)
-        tasks = [group.create_task(part.run()) for part in (cluster.cache, bench.controller, cluster.recorder)]
-        try:
-            yield bench
-        finally:
-            for task in tasks:
-                task.cancel()
 
 
 async def test_a_fresh_repository_becomes_an_artifact(bench: Bench, repository: Repository) -> None:
@@ -267,7 +148,7 @@ async def test_basic_authentication_and_what_its_absence_looks_like(
 @pytest.mark.parametrize(
     ("spec", "reason", "text"),
     [
-        ({"verify": {"secretRef": {"name": "keys"}, "mode": "HEAD"}}, "UnsupportedFeature", "spec.verify"),
+        ({"provider": "github"}, "InvalidProviderConfiguration", "secretRef with github app data must be specified"),
         ({"provider": "azure"}, "UnsupportedFeature", "spec.provider 'azure'"),
         ({"url": "http:///nohost"}, "URLInvalid", "it names no host"),
     ],

@@ -8,45 +8,53 @@ fluxcd/source-controller. Beyond upstream: `file://` URLs, whose refs are watche
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import shutil
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from fluxtui.api import durations
 from fluxtui.api.kinds import GIT_REPOSITORY
-from fluxtui.api.source import Artifact, GitRepository
+from fluxtui.api.source import Artifact, GitRepository, GitRepositorySpec
 from fluxtui.engine.adapters.git import Commit, EmptyRepository, Git, GitError, Options
-from fluxtui.engine.adapters.git_access import AccessError, Remote, remote
+from fluxtui.engine.adapters.git_access import Remote
 from fluxtui.engine.adapters.git_refs import Reference, ReferenceError, Target
 from fluxtui.engine.adapters.git_watch import RefWatcher
-from fluxtui.engine.controllers.source import unsupported
+from fluxtui.engine.controllers.source import includes
+from fluxtui.engine.controllers.source.access import Access, unsupported
 from fluxtui.engine.controllers.source.ignore import IgnoreError, exclusions
+from fluxtui.engine.controllers.source.verification import is_due, verify_source
+from fluxtui.engine.controllers.source.vocabulary import (
+    FETCH_FAILED,
+    GIT_FAILED,
+    IN_STORAGE,
+    INCLUDE_UNAVAILABLE,
+    OUTDATED,
+    STORAGE_FAILED,
+    SUCCEEDED,
+    UNSUPPORTED,
+    VERIFIED,
+)
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Unchanged, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
 from fluxtui.engine.runtime.reconciliation import Reconciliation
-from fluxtui.kube.errors import KubeError, NotFound
-from fluxtui.kube.resources import Resource
-
-STORAGE_FAILED = "StorageOperationFailed"
-FETCH_FAILED = "FetchFailed"
-INCLUDE_UNAVAILABLE = "IncludeUnavailable"
-OUTDATED = "ArtifactOutdated"
-IN_STORAGE = "ArtifactInStorage"
-VERIFIED = "SourceVerified"
-SUCCEEDED = "Succeeded"
-GIT_FAILED = "GitOperationFailed"
-
-SECRETS = Resource(group="", version="v1", kind="Secret", plural="secrets", singular="secret", verbs=("get",))
+from fluxtui.kube.errors import NotFound
 
 Run = Reconciliation[GitRepository]
+
+
+class _Before(msgspec.Struct):
+    """The artifact the status named when the run began."""
+
+    artifact: Artifact | None
+    status: dict[str, Any]
+    foreign: bool = False
+    """Whether it is not in this storage: somebody else made it, or the storage is new."""
 
 
 class _Includes(msgspec.Struct):
@@ -78,12 +86,13 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._watcher: RefWatcher[Key] = RefWatcher()
+        self._remotes = Access()
 
     async def refuse(self, run: Run) -> None:
         """Name what this engine can't do, rather than leave it out in silence."""
-        reason = unsupported.reason(run.object.spec)
+        reason = unsupported(run.object.spec)
         if reason:
-            raise Stalled("UnsupportedFeature", reason, condition=FETCH_FAILED)
+            raise Stalled(UNSUPPORTED, reason, condition=FETCH_FAILED)
         if run.object.spec.url.startswith("file:") and not self._cluster.settings.file_sources:
             raise Stalled("URLInvalid", "file:// sources are switched off in this engine", condition=FETCH_FAILED)
 
@@ -91,14 +100,19 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         """Make status and storage agree: superseded artifacts go, one that is damaged or gone is made again."""
         run.conditions.delete(STORAGE_FAILED)
         artifact = _artifact(run.status)
+        before = _Before(artifact, dict(run.raw.get("status") or {}))
+        run.share(before)
         if artifact is None:
             run.conditions.delete(IN_STORAGE)
             return
         store = run.cluster.artifacts
         try:
-            await store.collect(artifact)
+            removed = await store.collect(artifact)
+            if removed:
+                run.event("Normal", "GarbageCollectionSucceeded", f"garbage collected {len(removed)} artifacts")
             await store.verify(artifact)
         except ArtifactNotFound:
+            before.foreign = True
             self._forget_artifact(run)
         except ArtifactError as error:
             run.event("Warning", "ArtifactVerificationFailed", f"failed to verify integrity of artifact: {error}")
@@ -109,22 +123,24 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
     async def resolve(self, run: Run) -> None:
         """Ask the remote what the reference stands for; end here if that is what the artifact holds."""
         spec = run.object.spec
-        includes = await self._includes(run)
-        access = await self._access(run)
+        if run.conditions.is_false(VERIFIED):
+            run.conditions.delete(VERIFIED)
+        workspace = await run.resources.enter_async_context(run.cluster.artifacts.workspace())
+        access = await self._remotes.remote(run, workspace)
+        artifacts = await self._includes(run)
         if access.scheme == "file" and self._cluster.settings.watch_files:
             await asyncio.to_thread(self._watcher.add, run.key, access.path)
         else:
             self._watcher.remove(run.key)
-        workspace = await run.resources.enter_async_context(run.cluster.artifacts.workspace())
         git = Git(access, workspace / "home")
         ref = spec.ref
         reference = Reference(ref.branch, ref.tag, ref.semver, ref.name, ref.commit) if ref else Reference()
         with _failures(access, spec.timeout):
             async with run.cluster.limits.remotes, asyncio.timeout(durations.parse(spec.timeout)):
                 target = await git.resolve(reference)
-        run.share(_Includes(includes))
+        run.share(_Includes(artifacts))
         run.share(_Source(git, access, target, workspace))
-        if self._is_current(run, target, includes):
+        if self._is_current(run, target):
             self._unchanged(run, target)
         message = f"new upstream revision '{target.revision}'"
         artifact = _artifact(run.status)
@@ -142,8 +158,11 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
                 commit = await source.git.checkout(source.target, directory, options)
         await asyncio.to_thread(shutil.rmtree, directory / ".git", ignore_errors=True)
         run.conditions.delete(FETCH_FAILED)
-        run.conditions.delete(VERIFIED)
         run.share(_Checkout(directory, commit))
+
+    async def verify(self, run: Run) -> None:
+        """Check the signatures that `spec.verify` wants."""
+        await verify_source(run, run.shared(_Checkout).commit)
 
     async def include(self, run: Run) -> None:
         """Copy the artifacts of other GitRepositories into the tree."""
@@ -153,7 +172,7 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
             origin, target = include.from_path, include.to_path or name
             try:
                 async with run.cluster.artifacts.open(artifact) as directory:
-                    await asyncio.to_thread(_copy, directory, origin, tree, target)
+                    await asyncio.to_thread(includes.copy, directory, origin, tree, target)
             except (ArtifactError, OSError) as error:
                 message = f"failed to copy '{name}' include from {origin or '.'} to {target}: {error}"
                 raise Failed("CopyFailure", message, condition=STORAGE_FAILED) from error
@@ -162,7 +181,9 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         """Store the tree as the new artifact and say so."""
         checkout, spec = run.shared(_Checkout), run.object.spec
         target = checkout.commit.target
-        before = _artifact(run.raw.get("status") or {})
+        if self._is_current(run, target):
+            self._up_to_date(run, target)
+            return
         try:
             exclude = await asyncio.to_thread(exclusions, checkout.directory, spec.ignore)
         except IgnoreError as error:
@@ -186,12 +207,12 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
             f"{self.kind.group}/digest": artifact.digest,
         }
         message = f"stored artifact for commit '{checkout.commit.subject}'"
-        if before is None or before.digest != artifact.digest:
+        if self._is_news(run, artifact):
             run.event("Normal", "NewArtifact", message)
         elif self._recovered(run):
             run.event("Normal", SUCCEEDED, message)
 
-    steps = (refuse, check_storage, resolve, fetch, include, archive)
+    steps = (refuse, check_storage, resolve, fetch, verify, include, archive)
 
     async def finalize(self, run: Run) -> None:
         """Remove all artifacts of the object."""
@@ -204,28 +225,6 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
     async def background(self, wake: Callable[[Key], None]) -> None:
         """Reconcile a `file://` repository as soon as a ref of it changes."""
         await self._watcher.run(wake)
-
-    async def _access(self, run: Run) -> Remote:
-        spec = run.object.spec
-        secret = await self._secret(run, spec.secret_ref.name) if spec.secret_ref else None
-        proxy = await self._secret(run, spec.proxy_secret_ref.name) if spec.proxy_secret_ref else None
-        try:
-            return remote(spec.url, secret, proxy)
-        except AccessError as error:
-            text = str(error)
-            if text.startswith("failed to parse url"):
-                raise Stalled("URLInvalid", text, condition=FETCH_FAILED) from error
-            message = f"failed to configure authentication options: {text}"
-            raise Failed("AuthenticationFailed", message, condition=FETCH_FAILED) from error
-
-    async def _secret(self, run: Run, name: str) -> dict[str, bytes]:
-        namespace = run.key.namespace
-        try:
-            secret = await run.cluster.client.get(SECRETS, name, namespace)
-            return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
-        except (KubeError, binascii.Error) as error:
-            message = f"failed to get secret '{namespace}/{name}': {error}"
-            raise Failed("AuthenticationFailed", message, condition=FETCH_FAILED) from error
 
     async def _includes(self, run: Run) -> list[Artifact]:
         """The artifacts to be included; waits for those that are not there yet."""
@@ -245,24 +244,42 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         run.conditions.delete(INCLUDE_UNAVAILABLE)
         return artifacts
 
-    def _is_current(self, run: Run, target: Target, includes: list[Artifact]) -> bool:
+    def _is_current(self, run: Run, target: Target) -> bool:
         """Whether the artifact in storage is what a new one would be."""
-        spec, status = run.object.spec, run.status
-        artifact = _artifact(status)
+        artifact = _artifact(run.status)
         if artifact is None or artifact.revision != target.revision or not run.conditions.is_true(IN_STORAGE):
             return False
-        included = [(item.get("revision"), item.get("digest")) for item in status.get("includedArtifacts") or []]
-        return (
-            status.get("observedIgnore") == spec.ignore
-            and bool(status.get("observedRecurseSubmodules")) == spec.recurse_submodules
-            and (status.get("observedSparseCheckout") or []) == spec.sparse_checkout
-            and (status.get("observedInclude") or []) == msgspec.to_builtins(spec.include)
-            and included == [(item.revision, item.digest) for item in includes]
-        )
+        if is_due(run.object.spec.verify, run.status) or not _made_alike(run.object.spec, run.status):
+            return False
+        included = [(item.get("revision"), item.get("digest")) for item in run.status.get("includedArtifacts") or []]
+        return included == [(item.revision, item.digest) for item in run.shared(_Includes).artifacts]
+
+    def _is_news(self, run: Run, artifact: Artifact) -> bool:
+        """Whether an artifact has another content than the one of before.
+
+        Another controller compresses the same content to other bytes: what it left is told by revision and settings.
+        """
+        before = run.shared(_Before)
+        if before.artifact is None or before.artifact.digest == artifact.digest:
+            return before.artifact is None
+        if not before.foreign or before.artifact.revision != artifact.revision:
+            return True
+        included = [item.get("revision") for item in before.status.get("includedArtifacts") or []]
+        same = included == [item.revision for item in run.shared(_Includes).artifacts]
+        return not same or not _made_alike(run.object.spec, before.status)
+
+    def _up_to_date(self, run: Run, target: Target) -> None:
+        run.conditions.delete(OUTDATED)
+        run.conditions.set(IN_STORAGE, "True", SUCCEEDED, f"stored artifact for revision '{target.revision}'")
+        message = f"artifact up-to-date with remote revision: '{target.revision}'"
+        run.event("Normal", "ArtifactUpToDate", message)
 
     def _unchanged(self, run: Run, target: Target) -> None:
         run.conditions.delete(FETCH_FAILED)
         run.conditions.delete(OUTDATED)
+        if run.object.spec.verify is None:
+            run.conditions.delete(VERIFIED)
+            run.status.pop("sourceVerificationMode", None)
         run.conditions.set(IN_STORAGE, "True", SUCCEEDED, f"stored artifact for revision '{target.revision}'")
         if self._recovered(run):
             run.event("Normal", SUCCEEDED, f"stored artifact for commit '{target.revision}'")
@@ -282,7 +299,6 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
             "observedRecurseSubmodules": spec.recurse_submodules or None,
             "observedSparseCheckout": spec.sparse_checkout or None,
             "observedInclude": msgspec.to_builtins(spec.include) or None,
-            "sourceVerificationMode": None,
         }
         for name, value in observed.items():
             if value is None:
@@ -324,34 +340,11 @@ def _artifact(status: dict[str, Any]) -> Artifact | None:
         return None
 
 
-def _copy(directory: Path, origin: str, tree: Path, target: str) -> None:
-    """Copy a part of an unpacked artifact into the tree. Raises OSError, also for a path that leaves either."""
-    source, destination = directory / _inside(origin), tree / _inside(target)
-    for parent in (destination, *destination.parents):
-        if parent == tree:
-            break
-        if parent.is_symlink():
-            raise OSError(f"'{target}' goes through a symbolic link")
-    if source.is_file():
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, destination)
-        return
-    shutil.copytree(source, destination, dirs_exist_ok=True, copy_function=_writable_copy)
-    for folder in (destination, *(path for path in destination.rglob("*") if path.is_dir())):
-        folder.chmod(0o700)
-
-
-def _writable_copy(source: str, destination: str) -> None:
-    shutil.copyfile(source, destination, follow_symlinks=False)
-    Path(destination).chmod(0o700 if Path(source).stat().st_mode & 0o111 else 0o600)
-
-
-def _inside(path: str) -> PurePosixPath:
-    """A path as one below a root, `..` clamped to it."""
-    parts: list[str] = []
-    for part in PurePosixPath("/", path).parts[1:]:
-        if part == "..":
-            del parts[-1:]
-        else:
-            parts.append(part)
-    return PurePosixPath(*parts)
+def _made_alike(spec: GitRepositorySpec, status: dict[str, Any]) -> bool:
+    """Whether the artifact a status tells of was made with the settings of a spec."""
+    return (
+        status.get("observedIgnore") == spec.ignore
+        and bool(status.get("observedRecurseSubmodules")) == spec.recurse_submodules
+        and (status.get("observedSparseCheckout") or []) == spec.sparse_checkout
+        and (status.get("observedInclude") or []) == msgspec.to_builtins(spec.include)
+    )

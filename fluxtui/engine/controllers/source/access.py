@@ -1,0 +1,114 @@
+"""With which credentials a GitRepository is fetched: `spec.secretRef`, `spec.proxySecretRef` and `spec.provider`.
+
+Reasons and messages are those of source-controller. Providers that need the identity of a cloud's machine are refused
+by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from fluxtui.api import durations
+from fluxtui.api.source import GitRepository, GitRepositorySpec
+from fluxtui.engine.adapters.git_access import AccessError, Remote, remote
+from fluxtui.engine.adapters.github_app import APP_ID, AppTokens, GitHubAppError
+from fluxtui.engine.controllers.source.secrets import SecretError, read_secret
+from fluxtui.engine.controllers.source.vocabulary import (
+    AUTHENTICATION_FAILED,
+    FETCH_FAILED,
+    INVALID_PROVIDER,
+)
+from fluxtui.engine.runtime.outcomes import Failed, Stalled
+from fluxtui.engine.runtime.reconciliation import Reconciliation
+
+Run = Reconciliation[GitRepository]
+
+
+def unsupported(spec: GitRepositorySpec) -> str:
+    """Why a spec can't be reconciled by this engine, a sentence for users; empty when it can."""
+    if spec.provider in ("aws", "azure"):
+        return (
+            f"spec.provider '{spec.provider}' is not supported by this engine; "
+            "use 'generic' or 'github' with spec.secretRef"
+        )
+    if spec.service_account_name:
+        return "spec.serviceAccountName is not supported by this engine; use spec.secretRef"
+    return ""
+
+
+class Access:
+    """Puts together how the repositories of one cluster are reached; keeps tokens until they expire."""
+
+    def __init__(self) -> None:
+        self._tokens = AppTokens()
+
+    async def remote(self, run: Run, workspace: Path) -> Remote:
+        """How to reach the repository of an object. `workspace` is a private directory. Raises Failed and Stalled."""
+        spec = run.object.spec
+        proxy = await self._secret(run, spec.proxy_secret_ref.name, proxy=True) if spec.proxy_secret_ref else None
+        secret = await self._secret(run, spec.secret_ref.name) if spec.secret_ref else None
+        try:
+            found = remote(spec.url, secret, proxy)
+        except AccessError as error:
+            text = str(error)
+            if text.startswith("failed to parse url"):
+                raise Stalled("URLInvalid", text, condition=FETCH_FAILED) from error
+            _refuse(f"failed to configure authentication options: {text}", error)
+        name = f"{run.key.namespace}/{spec.secret_ref.name}" if spec.secret_ref else ""
+        if found.scheme == "ssh" and not found.password and is_encrypted(found.identity):
+            _refuse(f"SSH identity key is encrypted but no 'password' field was provided in the secret '{name}'")
+        if spec.provider == "github":
+            return await self._github(run, found, secret, workspace)
+        if secret and secret.get(APP_ID):
+            message = f"secretRef '{name}' has github app data but provider is not set to github"
+            raise Failed(INVALID_PROVIDER, message, condition=FETCH_FAILED)
+        return found
+
+    async def _github(self, run: Run, found: Remote, secret: Mapping[str, bytes] | None, workspace: Path) -> Remote:
+        wanted = "secretRef with github app data must be specified when provider is set to github"
+        if secret is None:
+            raise Stalled(INVALID_PROVIDER, wanted, condition=FETCH_FAILED)
+        if not secret.get(APP_ID):
+            raise Failed(INVALID_PROVIDER, wanted, condition=FETCH_FAILED)
+        limit = run.object.spec.timeout
+        try:
+            async with run.cluster.limits.remotes, asyncio.timeout(durations.parse(limit)):
+                token = await self._tokens.token(secret, workspace / "github", proxy=found.proxy)
+        except (GitHubAppError, TimeoutError) as error:
+            cause = f"timed out after {limit}" if isinstance(error, TimeoutError) else str(error)
+            _refuse(f"failed to configure authentication options: {cause}", error)
+        return msgspec.structs.replace(found, username="x-access-token", password=token, bearer_token="")
+
+    async def _secret(self, run: Run, name: str, *, proxy: bool = False) -> dict[str, bytes]:
+        try:
+            return await read_secret(run, name)
+        except SecretError as error:
+            message = f"failed to get secret '{run.key.namespace}/{name}': {error}"
+            _refuse(f"failed to configure proxy options: {message}" if proxy else message, error)
+
+
+def is_encrypted(identity: bytes) -> bool:
+    """Whether a private key needs a passphrase: in OpenSSH's own format, PKCS #8, or the older PEM."""
+    text = identity.decode("ascii", "replace")
+    if "BEGIN ENCRYPTED PRIVATE KEY" in text or "Proc-Type: 4,ENCRYPTED" in text:
+        return True
+    _, begin, rest = text.partition("-----BEGIN OPENSSH PRIVATE KEY-----")
+    if not begin:
+        return False
+    try:
+        blob = base64.b64decode("".join(rest.partition("-----END")[0].split()))
+    except binascii.Error:
+        return False
+    # "openssh-key-v1", NUL, then the cipher's name with its length.
+    return blob.startswith(b"openssh-key-v1\x00") and blob[19:23] != b"none"
+
+
+def _refuse(message: str, cause: Exception | None = None) -> NoReturn:
+    raise Failed(AUTHENTICATION_FAILED, message, condition=FETCH_FAILED) from cause
