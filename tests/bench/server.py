@@ -5,7 +5,7 @@
 Prints the ports as one line of JSON, then obeys orders: one JSON object a line on stdin, answered by one on stdout.
 `{"do": "events", "rate": 500, "hot": false, "churn": 5}` sends so many MODIFIED a second (and additions and removals);
 `cut` ends all watches at once, `delay` lets clusters answer late, `lossy` holds every so manieth packet back for the
-time of a retransmission, `probe` sends one event that can be recognised on a screen, `tell` and `forget` count requests.
+time of a retransmission, `probe` sends an event that can be found on a screen, `tell` and `forget` count requests.
 """
 
 from __future__ import annotations
