@@ -167,6 +167,9 @@ def _configuration(access: Remote, home: Path) -> str:
                 lines.append(f"{name} = {_quoted(str(home / name))}")
         if access.proxy:
             lines.append(f"proxy = {_quoted(access.proxy)}")
+            if "@" in access.proxy:
+                # Given with the first request, as upstream does: not every proxy asks for it.
+                lines.append("proxyAuthMethod = basic")
     return "\n".join(lines) + "\n"
 
 

@@ -91,9 +91,20 @@ class _Backend(BaseHTTPRequestHandler):
         }
         done = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True, check=False)
         head, _, content = done.stdout.partition(b"\r\n\r\n")
+        if self.server.cut_packs and b"PACK" in content:
+            self._cut(content)
+            return
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         status = int(headers.pop("Status", "200").split()[0])
         self._answer(status, headers, content)
+
+    def _cut(self, content: bytes) -> None:
+        """Promise everything, send half and hang up."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-git-upload-pack-result")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
 
     def _answer(self, status: int, headers: dict[str, str], content: bytes = b"") -> None:
         self.send_response(status)
@@ -110,16 +121,20 @@ class GitServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, root: Path, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, root: Path, tls: tuple[Path, Path] | None = None, clients: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Backend)
         self.scheme = "https" if tls else "http"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
+            if clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(clients)
             self.socket = context.wrap_socket(self.socket, server_side=True)
         self.root = root
         self.authorization = ""
         self.redirect_to = ""
+        self.cut_packs = False
         self.requests: list[tuple[str, str, str]] = []
 
     @property
@@ -155,9 +170,9 @@ def self_signed(directory: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def serving(root: Path, tls: tuple[Path, Path] | None = None) -> Iterator[GitServer]:
-    """A server in a thread; `tls` is (certificate, key)."""
-    server = GitServer(root, tls)
+def serving(root: Path, tls: tuple[Path, Path] | None = None, clients: Path | None = None) -> Iterator[GitServer]:
+    """A server in a thread; `tls` is (certificate, key), `clients` the authority of certificates it asks for."""
+    server = GitServer(root, tls, clients)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

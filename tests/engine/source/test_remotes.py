@@ -1,0 +1,294 @@
+"""Every way to reach a repository, against real servers: sshd, TLS with client certificates, proxies, GitHub Apps."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from fluxtui.api.meta import REQUESTED_AT
+from fluxtui.engine.controllers.source.access import is_encrypted
+from tests.engine.source.bench import Bench, conditions
+from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
+from tests.engine.source.signing import make_key
+from tests.engine.source.sshd import ssh_server
+
+
+async def retry(bench: Bench, name: str, number: int = 1) -> None:
+    await bench.patch(name, {"metadata": {"annotations": {REQUESTED_AT: str(number)}}})
+
+
+async def test_ssh_with_a_key_and_known_hosts(bench: Bench, repository: Repository, tmp_path: Path) -> None:
+    async with ssh_server(tmp_path / "ssh") as server:
+        await bench.secret("auth", identity=server.identity, known_hosts=server.known_hosts)
+        await bench.create("fleet", server.url(repository.path), secretRef={"name": "auth"})
+        await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+        head = await asyncio.to_thread(repository.commit, "second")
+        await retry(bench, "fleet")
+        await bench.ready("fleet", head)
+
+
+async def test_ssh_refuses_another_host_and_another_key(bench: Bench, repository: Repository, tmp_path: Path) -> None:
+    async with ssh_server(tmp_path / "ssh") as server:
+        make_key(tmp_path / "stranger")
+        stranger = (tmp_path / "stranger.pub").read_text().rsplit(" ", 1)[0]
+        wrong_host = f"[127.0.0.1]:{server.port} {stranger}\n"
+        url = server.url(repository.path)
+        await bench.secret("host", identity=server.identity, known_hosts=wrong_host)
+        await bench.create("host", url, secretRef={"name": "host"})
+        obj = await bench.failed("host", "GitOperationFailed")
+        assert conditions(obj)["Ready"]["message"].endswith("the server's host key is not in known_hosts")
+        await bench.secret("key", identity=(tmp_path / "stranger").read_text(), known_hosts=server.known_hosts)
+        await bench.create("key", url, secretRef={"name": "key"})
+        obj = await bench.failed("key", "GitOperationFailed")
+        assert conditions(obj)["Ready"]["message"].endswith("authentication required")
+        await bench.create("missing", f"{url}-none", secretRef={"name": "good"})
+        await bench.secret("good", identity=server.identity, known_hosts=server.known_hosts)
+        obj = await bench.failed("missing", "GitOperationFailed")
+        assert conditions(obj)["Ready"]["message"].endswith("repository not found")
+
+
+async def test_ssh_with_a_key_that_has_a_passphrase(bench: Bench, repository: Repository, tmp_path: Path) -> None:
+    async with ssh_server(tmp_path / "ssh") as server:
+        key = tmp_path / "locked"
+        make_key(key, "open sesame")
+        server.authorize(key)
+        await bench.secret("auth", identity=key.read_text(), known_hosts=server.known_hosts)
+        await bench.secret("full", identity=key.read_text(), known_hosts=server.known_hosts, password="open sesame")
+        await bench.create("fleet", server.url(repository.path), secretRef={"name": "auth"})
+        obj = await bench.failed("fleet", "AuthenticationFailed")
+        assert conditions(obj)["Ready"]["message"] == (
+            "SSH identity key is encrypted but no 'password' field was provided in the secret 'flux-system/auth'"
+        )
+        await bench.patch("fleet", {"spec": {"secretRef": {"name": "full"}}})
+        await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+
+
+def test_keys_of_every_format_tell_whether_they_are_encrypted(tmp_path: Path) -> None:
+    make_key(tmp_path / "plain")
+    assert not is_encrypted((tmp_path / "plain").read_bytes())
+    for name, options in (("pem", ("-traditional",)), ("pkcs8", ())):
+        command = ["openssl", "genrsa", "-aes128", "-passout", "pass:x", *options, "-out", str(tmp_path / name), "2048"]
+        subprocess.run(command, check=True, capture_output=True)
+        assert is_encrypted((tmp_path / name).read_bytes()), name
+    assert not is_encrypted(b"no key")
+
+
+async def test_tls_with_an_authority_and_a_client_certificate(
+    bench: Bench, repository: Repository, tmp_path: Path
+) -> None:
+    if not http_backend():
+        pytest.skip("this git has no http-backend")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    key, certificate = self_signed(tmp_path / "a")
+    client_key, client = self_signed(tmp_path / "b")
+    with serving(repository.path.parent, (certificate, key), client) as server:
+        url = f"{server.url}/fleet/.git"
+        await bench.create("fleet", url)
+        obj = await bench.failed("fleet", "GitOperationFailed")
+        assert "certificate" in conditions(obj)["Ready"]["message"]
+        await bench.secret("half", ca__crt=certificate.read_text(), tls__crt=client.read_text())
+        await bench.patch("fleet", {"spec": {"secretRef": {"name": "half"}}})
+        obj = await bench.failed("fleet", "AuthenticationFailed")
+        assert "'tls.crt' and 'tls.key' must be given together" in conditions(obj)["Ready"]["message"]
+        # caFile is the older name.
+        whole = {"caFile": certificate.read_text(), "tls__crt": client.read_text(), "tls__key": client_key.read_text()}
+        await bench.secret("whole", **whole)
+        await bench.patch("fleet", {"spec": {"secretRef": {"name": "whole"}}})
+        await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+
+
+async def test_a_bearer_token(bench: Bench, repository: Repository, server: GitServer) -> None:
+    server.authorization = "Bearer t0ken"
+    await bench.secret("auth", bearerToken="t0ken\n")
+    await bench.create("fleet", f"{server.url}/fleet/.git", secretRef={"name": "auth"})
+    await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+
+
+@asynccontextmanager
+async def proxy(authorization: str) -> AsyncIterator[tuple[int, list[str]]]:
+    """A forward proxy for plain HTTP; the requests it was asked for."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        asked.append(first)
+        if f"Proxy-Authorization: {authorization}" not in lines:
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        else:
+            method, url, version = first.split()
+            _, _, host, path = url.split("/", 3)
+            far_reader, far_writer = await asyncio.open_connection(*host.split(":"))
+            far_writer.write("\r\n".join([f"{method} /{path} {version}", *lines]).encode())
+            length = next((int(line.split(":")[1]) for line in lines if line.startswith("Content-Length")), 0)
+            far_writer.write(await reader.readexactly(length))
+            writer.write(await far_reader.read())
+            far_writer.close()
+            await far_writer.wait_closed()
+        with suppress(ConnectionError):
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1], asked
+
+
+async def test_a_proxy_with_a_password(bench: Bench, repository: Repository, server: GitServer) -> None:
+    token = base64.b64encode(b"mandalorian:gro:gu").decode()
+    async with proxy(f"Basic {token}") as (port, asked):
+        address = f"http://127.0.0.1:{port}"
+        await bench.secret("proxy", address=address, username="mandalorian", password="gro:gu")
+        await bench.create("fleet", f"{server.url}/fleet/.git", proxySecretRef={"name": "proxy"})
+        await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+        assert asked
+        assert all(f"{server.url}/fleet/.git/" in line for line in asked)
+        await bench.create("none", f"{server.url}/fleet/.git", proxySecretRef={"name": "nothing"})
+        obj = await bench.failed("none", "AuthenticationFailed")
+        message = "failed to configure proxy options: failed to get secret 'flux-system/nothing'"
+        assert conditions(obj)["Ready"]["message"].startswith(message)
+
+
+class GitHub:
+    """The part of GitHub's API that gives out tokens of installations; checks the signature of what it gets."""
+
+    def __init__(self, public_key: Path) -> None:
+        self.public_key = public_key
+        self.asked: list[str] = []
+        self.app = web.Application()
+        self.app.router.add_get("/api/v3/orgs/{owner}/installation", self._organization)
+        self.app.router.add_get("/api/v3/users/{owner}/installation", self._user)
+        self.app.router.add_post("/api/v3/app/installations/{number}/access_tokens", self._token)
+
+    async def _organization(self, request: web.Request) -> web.Response:
+        await self._check(request)
+        return web.json_response({"message": "Not Found"}, status=404)
+
+    async def _user(self, request: web.Request) -> web.Response:
+        await self._check(request)
+        return web.json_response({"id": 77})
+
+    async def _token(self, request: web.Request) -> web.Response:
+        await self._check(request)
+        token = f"ghs_{request.match_info['number']}"
+        return web.json_response({"token": token, "expires_at": "2999-01-01T00:00:00Z"}, status=201)
+
+    async def _check(self, request: web.Request) -> None:
+        self.asked.append(request.path)
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        signed, _, signature = token.rpartition(".")
+        work = self.public_key.parent
+        (work / "signed").write_text(signed)
+        (work / "signature").write_bytes(decoded(signature))
+        command = ["dgst", "-sha256", "-verify", self.public_key, "-signature", work / "signature", work / "signed"]
+        process = await asyncio.create_subprocess_exec("openssl", *map(str, command), stdout=asyncio.subprocess.DEVNULL)
+        if await process.wait() != 0:
+            raise web.HTTPUnauthorized(text=json.dumps({"message": "A JSON web token could not be decoded"}))
+        header, claims = (json.loads(decoded(part)) for part in signed.split("."))
+        assert header == {"alg": "RS256", "typ": "JWT"}
+        assert claims["iss"] == "42"
+        assert claims["exp"] - claims["iat"] == 120
+
+
+def decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def app_key(directory: Path) -> tuple[Path, Path]:
+    """(private key, public key) of an app."""
+    directory.mkdir()
+    key, public = directory / "app.pem", directory / "app.pub"
+    for command in (["genrsa", "-out", key, "2048"], ["rsa", "-in", key, "-pubout", "-out", public]):
+        subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True)
+    return key, public
+
+
+@asynccontextmanager
+async def github(directory: Path) -> AsyncIterator[tuple[GitHub, dict[str, str]]]:
+    """The API, and the data of a Secret of an app it knows."""
+    key, public = app_key(directory)
+    api = GitHub(public)
+    runner = web.AppRunner(api.app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        base = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v3"
+        yield api, {"githubAppID": "42", "githubAppPrivateKey": key.read_text(), "githubAppBaseURL": base}
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_github_app_fetches_with_a_token_that_is_used_again(
+    bench: Bench, repository: Repository, server: GitServer, tmp_path: Path
+) -> None:
+    server.require_basic("x-access-token", "ghs_77")
+    async with github(tmp_path / "github") as (api, secret):
+        await bench.secret("app", **secret, githubAppInstallationOwner="fleet-owner")
+        url = f"{server.url}/fleet/.git"
+        await bench.create("fleet", url, provider="github", secretRef={"name": "app"})
+        obj = await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+        assert [path.rpartition("v3")[2] for path in api.asked] == [
+            "/orgs/fleet-owner/installation",
+            "/users/fleet-owner/installation",
+            "/app/installations/77/access_tokens",
+        ]
+        await retry(bench, "fleet")
+        obj = await bench.until("fleet", lambda obj: obj["status"].get("lastHandledReconcileAt") == "1")
+        assert conditions(obj)["Ready"]["status"] == "True"
+        assert len(api.asked) == 3
+        await bench.create("plain", url, secretRef={"name": "app"})
+        obj = await bench.failed("plain", "InvalidProviderConfiguration")
+        message = "secretRef 'flux-system/app' has github app data but provider is not set to github"
+        assert conditions(obj)["Ready"]["message"] == message
+        assert "ghs_77" not in json.dumps(obj)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"githubAppInstallationOwner": "o", "githubAppInstallationID": "1"},
+            "only one of app installation owner or ID",
+        ),
+        ({}, "app installation owner or ID must be provided"),
+        ({"githubAppInstallationID": "1", "githubAppPrivateKey": "rubbish"}, "could not parse private key"),
+        ({"githubAppInstallationID": "1", "githubAppBaseURL": "ftp://x"}, "is not http or https"),
+        ({"githubAppInstallationID": "1", "githubAppBaseURL": "http://127.0.0.1:1"}, "can't be asked"),
+        ({"githubAppInstallationID": "1", "githubAppPrivateKey": "other"}, "answered 401: A JSON web token"),
+    ],
+)
+async def test_a_github_app_that_is_not_right_is_explained(
+    bench: Bench, repository: Repository, tmp_path: Path, change: dict[str, str], text: str
+) -> None:
+    async with github(tmp_path / "github") as (_, secret):
+        merged: dict[str, Any] = {**secret, **change}
+        if merged["githubAppPrivateKey"] == "other":
+            merged["githubAppPrivateKey"] = app_key(tmp_path / "other")[0].read_text()
+        await bench.secret("app", **merged)
+        await bench.create("fleet", "https://github.invalid/x", provider="github", secretRef={"name": "app"})
+        obj = await bench.failed("fleet", "AuthenticationFailed")
+        message = conditions(obj)["Ready"]["message"]
+        assert message.startswith("failed to configure authentication options: ")
+        assert text in message
+
+
+async def test_a_remote_that_goes_away_in_the_middle_of_a_fetch(
+    bench: Bench, repository: Repository, server: GitServer
+) -> None:
+    server.cut_packs = True
+    await bench.create("fleet", f"{server.url}/fleet/.git")
+    obj = await bench.failed("fleet", "GitOperationFailed")
+    assert "artifact" not in obj["status"]
+    assert list(bench.store.root.glob("alpha/gitrepository/**/*.tar.gz")) == []
+    server.cut_packs = False
+    await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
