@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +14,7 @@ import msgspec
 
 from fluxtui.cli import output
 from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, list_objects
-from fluxtui.cli.options import EXIT_CODES, Selection
+from fluxtui.cli.options import EXIT_CODES, Place, Selection, form_option, gathered
 from fluxtui.cli.options import query as query_of
 from fluxtui.cli.words import Wanted
 from fluxtui.fleet.actions import Action, Ending, Outcome, Plan, Step
@@ -37,23 +37,35 @@ want their name typed, or --yes.
 {EXIT_CODES}"""
 
 
+class Target(msgspec.Struct, frozen=True):
+    """Which objects are meant beside names, and how to answer."""
+
+    every: bool = False
+    query: Query = Query()
+    label_selector: str = ""
+    yes: bool = False
+    form: str = "table"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing says which objects are meant."""
+        return not (self.every or self.query or self.label_selector)
+
+
 class Wish(msgspec.Struct, frozen=True):
     """What is to be done to which objects."""
 
     action: Action
     meant: Wanted
-    every: bool = False
-    query: Query = Query()
-    label_selector: str = ""
+    target: Target = Target()
     reason: str = ""
     until: str = ""
-    yes: bool = False
-    form: str = "table"
 
 
-def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Which objects, beside names; how to answer; how to print."""
-    options = (
+target_options = gathered(
+    "target",
+    Target,
+    (
         click.option("--all", "every", is_flag=True, help="All objects of the kind."),
         click.option("-l", "--label-selector", default="", metavar="SELECTOR", help="All objects whose labels match."),
         click.option(
@@ -66,24 +78,17 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="All objects that pass, such as ready=false.",
         ),
         click.option("-y", "--yes", is_flag=True, help="Do not ask back."),
-        click.option(
-            "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+        form_option,
+    ),
+)
+"""--all, -l, --status-selector, --yes and -o; the command gets a `target`."""
 
 
-def check_target(wish: Wish) -> None:
-    """Raises click.UsageError when nothing says which objects are meant."""
-    if not (wish.meant.names or wish.every or wish.label_selector or wish.query):
+def perform(place: Place, wish: Wish) -> int:
+    """Do it; returns the exit code. Raises click.UsageError when nothing says which objects are meant."""
+    if not wish.meant.names and wish.target.is_open:
         raise click.UsageError(f"name a {wish.meant.title}, or say --all, -l or --status-selector")
-
-
-def perform(where: Selection, wish: Wish) -> int:
-    """Do it; returns the exit code."""
-    return asyncio.run(_Performance(where, wish).run())
+    return asyncio.run(_Performance(place.select(), wish).run())
 
 
 class _Performance:
@@ -129,7 +134,7 @@ class _Performance:
 
         answers = await asyncio.gather(*map(one, self._clients.values()))
         now = time.time()
-        matches = self._wish.query.matcher(now)
+        matches = self._wish.target.query.matcher(now)
         refs: list[Ref] = []
         seen: set[str] = set()
         for cluster, answer in zip(self._clients, answers, strict=True):
@@ -145,7 +150,7 @@ class _Performance:
         return refs, [name for name in self._wish.meant.names if name not in seen]
 
     async def _list(self, client: Client) -> Listing:
-        return await list_objects(client, self._wish.meant, self._where.namespace, self._wish.label_selector)
+        return await list_objects(client, self._wish.meant, self._where.namespace, self._wish.target.label_selector)
 
     async def _act(self, refs: Sequence[Ref]) -> list[Outcome] | None:
         """The outcomes; None when the user said no."""
@@ -157,7 +162,7 @@ class _Performance:
             timeout=self._where.timeout,
         )
         plan = await commands.plan(self._wish.action, refs, reason=self._wish.reason, until=self._wish.until)
-        if plan.targets and not self._wish.yes and not await asyncio.to_thread(self._confirmed, plan):
+        if plan.targets and not self._wish.target.yes and not await asyncio.to_thread(self._confirmed, plan):
             return None
         outcomes = await commands.execute(plan, self._show_step)
         if commands.audit.problem:
@@ -194,9 +199,9 @@ class _Performance:
         return (f"{ref.cluster} " if self._where.several else "") + f"{ref.kind.lower()}/{ref.path}"
 
     def _report(self, outcomes: Sequence[Outcome]) -> None:
-        if self._wish.form in ("json", "yaml"):
+        if self._wish.target.form in ("json", "yaml"):
             document = {"outcomes": list(map(_told, outcomes)), "errors": output.errors_of(self._troubles)}
-            (output.print_json if self._wish.form == "json" else output.print_yaml)(document)
+            (output.print_json if self._wish.target.form == "json" else output.print_yaml)(document)
             return
         for outcome in outcomes:
             sign = output.sign(good=outcome.good)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,7 @@ import msgspec
 from fluxtui.api.kinds import GIT_REPOSITORY, KINDS, KUSTOMIZATION
 from fluxtui.cli import output
 from fluxtui.cli.contact import ask_all, served_as
-from fluxtui.cli.options import EXIT_CODES, Selection, cluster_options, select
+from fluxtui.cli.options import EXIT_CODES, Place, Selection, cluster_options, form_option
 from fluxtui.fleet import probe
 from fluxtui.fleet.clusters import Mode
 from fluxtui.fleet.text import one_line
@@ -49,15 +48,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 @click.command(help=HELP)
-@click.option(
-    "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
-)
+@form_option
 @cluster_options("30s")
-def command(
-    form: str, files: tuple[str, ...], patterns: tuple[str, ...], config_path: Path | None, timeout: float
-) -> None:
+def command(form: str, place: Place) -> None:
     """Check clusters."""
-    where = select(files, patterns, config_path, timeout)
+    where = place.select()
     sys.exit(asyncio.run(_check(where, form)))
 
 

@@ -6,14 +6,13 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fluxtui.cli import output
 from fluxtui.cli.contact import Answers, Listing, Trouble, ask_all, list_objects
-from fluxtui.cli.options import EXIT_CODES, Selection, cluster_options, namespace_options, select
+from fluxtui.cli.options import EXIT_CODES, Place, Selection, cluster_options
 from fluxtui.cli.options import query as query_of
 from fluxtui.cli.words import Wanted, wanted
 from fluxtui.fleet.query import Query
@@ -44,8 +43,7 @@ the context and a tab where there are several contexts.
 
 @click.command(help=HELP)
 @click.argument("words", nargs=-1, metavar="KIND [NAME]...")
-@cluster_options("30s")
-@namespace_options
+@cluster_options("30s", namespaces=True)
 @click.option("-l", "--label-selector", default="", metavar="SELECTOR", help="Only objects whose labels match.")
 @click.option(
     "--status-selector", "--filter", "query", callback=query_of, default="", metavar="FILTER", help="Only what passes."
@@ -55,12 +53,7 @@ the context and a tab where there are several contexts.
 @click.option("--no-headers", "--no-header", is_flag=True, help="No headings above the table.")
 def command(
     words: tuple[str, ...],
-    files: tuple[str, ...],
-    patterns: tuple[str, ...],
-    config_path: Path | None,
-    timeout: float,
-    namespace: str,
-    all_namespaces: bool,
+    place: Place,
     label_selector: str,
     query: Query,
     form: str,
@@ -69,7 +62,7 @@ def command(
 ) -> None:
     """List objects."""
     meant = wanted(words)
-    where = select(files, patterns, config_path, timeout, namespace, all_namespaces)
+    where = place.select()
     if watch:
         from fluxtui.cli.watching import follow
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from typing import Any
 
 import click
 
@@ -28,11 +31,29 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command name → (module, one-line help). The module's `command` is a `click.Command`."""
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+PIPE_CLOSED = 141
+"""Exit code when the reader of stdout is gone (`| head`), as shells have it."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs; help texts come from the table.
 
     Without a command, options are the console's: `fluxtui --ascii` is `fluxtui console --ascii`.
     """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an interruption and a closed pipe end the program with the exit codes of shells."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # What is still buffered goes nowhere, so that the interpreter has nothing to complain about at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(PIPE_CLOSED)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):

@@ -6,12 +6,13 @@ or failed; 2 wrong usage, settings or kubeconfig.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 import msgspec
@@ -25,7 +26,8 @@ from fluxtui.kube import kubeconfig as kubeconfigs
 from fluxtui.kube.errors import ConfigError
 from fluxtui.kube.kubeconfig import Context
 
-F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[Callable[..., None]], Callable[..., None]]
+"""What `click.option` gives."""
 
 EXIT_CODES = """Exit codes: 0 all that was asked for; 1 a cluster did not answer, or an object was not found, refused or
 failed (what the other clusters said is printed all the same); 2 wrong usage, settings or kubeconfig."""
@@ -67,9 +69,48 @@ class Selection(msgspec.Struct, frozen=True):
         return len(self.contexts) > 1
 
 
-def cluster_options(timeout: str) -> Callable[[F], F]:
-    """--kubeconfig, --context, --config and --timeout with this default."""
-    options = (
+form_option: Option = click.option(
+    "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
+)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the options of a verb point, before any file is read."""
+
+    files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    config_path: Path | None = None
+    timeout: float = 30.0
+    namespace: str = ""
+    all_namespaces: bool = False
+
+    def select(self) -> Selection:
+        """The clusters and the namespace that are meant; warnings about kubeconfigs go to stderr.
+
+        Raises click.UsageError; ends the program with exit code 2 when settings or kubeconfigs are wrong.
+        """
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
+        if self.namespace and self.all_namespaces:
+            raise click.UsageError("-n and -A exclude each other")
+        try:
+            settings = config.load(self.config_path)
+            wanted = self.patterns or settings.clusters.contexts
+            found = kubeconfigs.load(self.files or settings.clusters.kubeconfigs)
+            contexts = kubeconfigs.select(found, wanted)
+        except (SettingsError, ConfigError) as error:
+            fail(str(error))
+        for warning in found.warnings:
+            click.echo(f"fluxtui: {warning}", err=True)
+        if not contexts:
+            fail("the kubeconfig has no usable context")
+        where = self.namespace or os.environ.get(NAMESPACE_VARIABLE) or FLUX_NAMESPACE
+        return Selection(contexts, bool(self.patterns), "" if self.all_namespaces else where, self.timeout, settings)
+
+
+def cluster_options(timeout: str, *, namespaces: bool = False) -> Option:
+    """--kubeconfig, --context, --config and --timeout with this default, and -n and -A; the command gets a `place`."""
+    options: list[Option] = [
         click.option(
             "--kubeconfig", "files", multiple=True, metavar="FILE", help="Kubeconfig file or glob; repeatable."
         ),
@@ -82,63 +123,37 @@ def cluster_options(timeout: str) -> Callable[[F], F]:
         ),
         click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file."),
         click.option("--timeout", callback=duration, default=timeout, show_default=True, help="Time for each cluster."),
-    )
-    return _applied(options)
+    ]
+    if namespaces:
+        options += [
+            click.option(
+                "-n",
+                "--namespace",
+                default="",
+                metavar="NAME",
+                help=f"Namespace [default: {FLUX_NAMESPACE}, as flux has it].",
+            ),
+            click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces."),
+        ]
+    return gathered("place", Place, options)
 
 
-def namespace_options(function: F) -> F:
-    """-n and -A."""
-    options = (
-        click.option(
-            "-n",
-            "--namespace",
-            default="",
-            metavar="NAME",
-            help=f"Namespace [default: {FLUX_NAMESPACE}, as flux has it].",
-        ),
-        click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces."),
-    )
-    return _applied(options)(function)
+def gathered(name: str, shape: type[Any], options: Sequence[Option]) -> Option:
+    """Options whose values a command gets as one struct, in the argument `name`."""
+    fields = {field.name for field in msgspec.structs.fields(shape)}
 
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def command(**values: Any) -> None:
+            own = {key: values.pop(key) for key in fields & values.keys()}
+            function(**values, **{name: shape(**own)})
 
-def _applied(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
+        decorated: Callable[..., None] = command
         for option in reversed(options):
-            function = option(function)
-        return function
+            decorated = option(decorated)
+        return decorated
 
     return decorate
-
-
-def select(
-    files: Sequence[str],
-    patterns: Sequence[str],
-    config_path: Path | None,
-    timeout: float,
-    namespace: str = "",
-    all_namespaces: bool = False,
-) -> Selection:
-    """The clusters and the namespace that the options mean; warnings about kubeconfigs go to stderr.
-
-    Ends the program with exit code 2 when settings or kubeconfigs are wrong.
-    """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    if namespace and all_namespaces:
-        raise click.UsageError("-n and -A exclude each other")
-    try:
-        settings = config.load(config_path)
-        wanted = tuple(patterns) or settings.clusters.contexts
-        found = kubeconfigs.load(tuple(files) or settings.clusters.kubeconfigs)
-        contexts = kubeconfigs.select(found, wanted)
-    except (SettingsError, ConfigError) as error:
-        fail(str(error))
-    for warning in found.warnings:
-        click.echo(f"fluxtui: {warning}", err=True)
-    if not contexts:
-        fail("the kubeconfig has no usable context")
-    where = "" if all_namespaces else namespace or os.environ.get(NAMESPACE_VARIABLE) or FLUX_NAMESPACE
-    return Selection(contexts, bool(patterns), where, timeout, settings)
 
 
 def fail(message: str) -> NoReturn:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
-from fluxtui.cli.acting import MEANING, Wish, check_target, perform, target_options
-from fluxtui.cli.options import cluster_options, namespace_options, select
+from fluxtui.cli.acting import MEANING, Target, Wish, perform, target_options
+from fluxtui.cli.options import Place, cluster_options
 from fluxtui.cli.words import wanted
 from fluxtui.fleet.actions import Action
-from fluxtui.fleet.query import Query
 
 HELP = f"""Resume suspended objects and wait until the controller reports the outcome, at most --timeout.
 
@@ -25,24 +23,12 @@ HELP = f"""Resume suspended objects and wait until the controller reports the ou
 @click.command(help=HELP)
 @click.argument("words", nargs=-1, metavar="KIND [NAME]...")
 @target_options
-@cluster_options("5m")
-@namespace_options
+@cluster_options("5m", namespaces=True)
 def command(
     words: tuple[str, ...],
-    every: bool,
-    label_selector: str,
-    query: Query,
-    yes: bool,
-    form: str,
-    files: tuple[str, ...],
-    patterns: tuple[str, ...],
-    config_path: Path | None,
-    timeout: float,
-    namespace: str,
-    all_namespaces: bool,
+    target: Target,
+    place: Place,
 ) -> None:
     """Resume objects."""
-    wish = Wish(Action.RESUME, wanted(words), every, query, label_selector, yes=yes, form=form)
-    check_target(wish)
-    where = select(files, patterns, config_path, timeout, namespace, all_namespaces)
-    sys.exit(perform(where, wish))
+    wish = Wish(Action.RESUME, wanted(words), target)
+    sys.exit(perform(place, wish))

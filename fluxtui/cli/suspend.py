@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from datetime import datetime
-from pathlib import Path
 
 import click
 
 from fluxtui.api import durations
-from fluxtui.cli.acting import MEANING, Wish, check_target, perform, target_options
-from fluxtui.cli.options import cluster_options, namespace_options, select
+from fluxtui.cli.acting import MEANING, Target, Wish, perform, target_options
+from fluxtui.cli.options import Place, cluster_options
 from fluxtui.cli.words import wanted
 from fluxtui.fleet.actions import Action
 from fluxtui.fleet.audit import timestamp
-from fluxtui.fleet.query import Query
 
 HELP = f"""Suspend the reconciliation of objects (spec.suspend), and keep why, by whom and until when as annotations.
 
@@ -49,26 +47,14 @@ def until(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("--reason", default="", metavar="TEXT", help="Why; shown wherever the object is.")
 @click.option("--until", "end", callback=until, default="", metavar="TIME", help="When it is meant to end.")
 @target_options
-@cluster_options("1m")
-@namespace_options
+@cluster_options("1m", namespaces=True)
 def command(
     words: tuple[str, ...],
     reason: str,
     end: str,
-    every: bool,
-    label_selector: str,
-    query: Query,
-    yes: bool,
-    form: str,
-    files: tuple[str, ...],
-    patterns: tuple[str, ...],
-    config_path: Path | None,
-    timeout: float,
-    namespace: str,
-    all_namespaces: bool,
+    target: Target,
+    place: Place,
 ) -> None:
     """Suspend objects."""
-    wish = Wish(Action.SUSPEND, wanted(words), every, query, label_selector, reason, end, yes, form)
-    check_target(wish)
-    where = select(files, patterns, config_path, timeout, namespace, all_namespaces)
-    sys.exit(perform(where, wish))
+    wish = Wish(Action.SUSPEND, wanted(words), target, reason, end)
+    sys.exit(perform(place, wish))

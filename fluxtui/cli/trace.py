@@ -6,7 +6,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +13,7 @@ import click
 from fluxtui.cli import output
 from fluxtui.cli.contact import Trouble, ask_all
 from fluxtui.cli.gather import gather
-from fluxtui.cli.options import EXIT_CODES, Selection, cluster_options, namespace_options, select
+from fluxtui.cli.options import EXIT_CODES, Place, Selection, cluster_options, form_option
 from fluxtui.cli.words import kind_of, wanted
 from fluxtui.fleet.branches import Child, child_of
 from fluxtui.fleet.links import owner_of
@@ -51,26 +50,18 @@ awaited by.
 @click.argument("words", nargs=-1, metavar="KIND NAME")
 @click.option("--kind", default="", help="Kind of the object, when only its name is given.")
 @click.option("--api-version", default="", help="API version of the object, such as apps/v1.")
-@click.option(
-    "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
-)
-@cluster_options("30s")
-@namespace_options
+@form_option
+@cluster_options("30s", namespaces=True)
 def command(
     words: tuple[str, ...],
     kind: str,
     api_version: str,
     form: str,
-    files: tuple[str, ...],
-    patterns: tuple[str, ...],
-    config_path: Path | None,
-    timeout: float,
-    namespace: str,
-    all_namespaces: bool,
+    place: Place,
 ) -> None:
     """Print traces."""
     word, name = _subject(words, kind)
-    where = select(files, patterns, config_path, timeout, namespace, all_namespaces)
+    where = place.select()
     sys.exit(asyncio.run(_trace(where, word, name, api_version.rpartition("/")[0], form)))
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
 from fluxtui.cli import output
 from fluxtui.cli.gather import gather, named
-from fluxtui.cli.options import EXIT_CODES, Selection, cluster_options, namespace_options, select
+from fluxtui.cli.options import EXIT_CODES, Place, Selection, cluster_options, form_option
 from fluxtui.cli.words import Wanted, wanted
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
@@ -31,24 +30,16 @@ JSON and YAML: {{"items": [{{"cluster": …, "resource": {{"group", "kind", "nam
 
 @click.command(help=HELP)
 @click.argument("words", nargs=-1, metavar="KIND NAME...")
-@click.option(
-    "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
-)
-@cluster_options("30s")
-@namespace_options
+@form_option
+@cluster_options("30s", namespaces=True)
 def command(
     words: tuple[str, ...],
     form: str,
-    files: tuple[str, ...],
-    patterns: tuple[str, ...],
-    config_path: Path | None,
-    timeout: float,
-    namespace: str,
-    all_namespaces: bool,
+    place: Place,
 ) -> None:
     """Print trees."""
     meant = wanted(words, named=True)
-    where = select(files, patterns, config_path, timeout, namespace, all_namespaces)
+    where = place.select()
     sys.exit(asyncio.run(_tree(where, meant, form)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ import msgspec
 import fluxtui
 from fluxtui.cli import output
 from fluxtui.cli.contact import ask_all
-from fluxtui.cli.options import EXIT_CODES, Selection, cluster_options, select
+from fluxtui.cli.options import EXIT_CODES, Place, Selection, cluster_options, form_option
 from fluxtui.fleet import probe
 from fluxtui.fleet.text import one_line
 
@@ -39,23 +38,18 @@ class Versions(msgspec.Struct, frozen=True):
 
 @click.command(help=HELP)
 @click.option("--client", "own", is_flag=True, help="Only this program's own version; asks no cluster.")
-@click.option(
-    "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
-)
+@form_option
 @cluster_options("30s")
 def command(
     own: bool,
     form: str,
-    files: tuple[str, ...],
-    patterns: tuple[str, ...],
-    config_path: Path | None,
-    timeout: float,
+    place: Place,
 ) -> None:
     """Print versions."""
     if own and form == "table":
         click.echo(f"fluxtui {fluxtui.__version__}")
         return
-    where = None if own else select(files, patterns, config_path, timeout)
+    where = None if own else place.select()
     sys.exit(asyncio.run(_version(where, form)))
 
 
