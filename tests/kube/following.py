@@ -8,8 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fluxtui.kube.client import Client
+from fluxtui.kube.liveness import Liveness
 from fluxtui.kube.resources import Resource
-from fluxtui.kube.watch import Batch, Phase, WatchState, watch
+from fluxtui.kube.watch import Batch, Phase, Timing, WatchState, watch
+from tests.kube.support import CONFIG_MAPS, context
+
+FAST = Timing(recheck=0.1, idle=0.3, max_pause=0.2)
 
 
 class Mirror:
@@ -62,3 +66,14 @@ async def follow(client: Client, resource: Resource, *args: Any, **options: Any)
             yield mirror
         finally:
             task.cancel()
+
+
+@asynccontextmanager
+async def following(url: str, *args: Any, liveness: Liveness | None = None, **options: Any) -> AsyncIterator[Mirror]:
+    """A watch that runs beside the test."""
+    options.setdefault("timing", FAST)
+    async with (
+        Client(context(url), liveness=liveness or Liveness(max_pause=0.1)) as client,
+        follow(client, CONFIG_MAPS, *args, **options) as mirror,
+    ):
+        yield mirror

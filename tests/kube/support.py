@@ -207,3 +207,26 @@ class Authority:
             made.verify_mode = ssl.CERT_REQUIRED
             made.load_verify_locations(cadata=self.certificate.decode())
         return made
+
+
+class Recorder:
+    """Answers everything with `reply` and remembers requests."""
+
+    def __init__(self, reply: Any = None) -> None:
+        self.reply = {} if reply is None else reply
+        self.requests: list[tuple[web.Request, bytes]] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One request."""
+        self.requests.append((request, await request.read()))
+        return web.json_response(self.reply)
+
+    @property
+    def last(self) -> web.Request:
+        """The newest request."""
+        return self.requests[-1][0]
+
+    @property
+    def body(self) -> Any:
+        """The newest body."""
+        return json.loads(self.requests[-1][1])

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import os
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +13,7 @@ from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.errors import (
     AlreadyExists,
     ApiError,
-    AuthError,
     BadRequest,
-    ConfigError,
     Conflict,
     Forbidden,
     Gone,
@@ -30,38 +24,14 @@ from fluxtui.kube.errors import (
     ServerError,
     TooManyRequests,
     Unauthorized,
-    UnknownKind,
     Unreachable,
     UnsupportedMediaType,
 )
 from fluxtui.kube.resources import Resource
-from tests.kube.support import CONFIG_MAPS, config_map, context, scripted, serve, status, until
+from tests.kube.support import CONFIG_MAPS, Recorder, config_map, context, scripted, serve, status, until
 
 NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments")
-
-
-class Recorder:
-    """Answers everything with `reply` and remembers requests."""
-
-    def __init__(self, reply: Any = None) -> None:
-        self.reply = {} if reply is None else reply
-        self.requests: list[tuple[web.Request, bytes]] = []
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One request."""
-        self.requests.append((request, await request.read()))
-        return web.json_response(self.reply)
-
-    @property
-    def last(self) -> web.Request:
-        """The newest request."""
-        return self.requests[-1][0]
-
-    @property
-    def body(self) -> Any:
-        """The newest body."""
-        return json.loads(self.requests[-1][1])
 
 
 @pytest.mark.parametrize(
@@ -291,113 +261,6 @@ async def test_a_cut_answer_is_unreachable() -> None:
                 await client.version()
 
 
-@pytest.mark.parametrize(
-    ("user", "header"),
-    [
-        ({"token": "abc"}, "Bearer abc"),
-        ({"username": "u", "password": "pä"}, "Basic " + base64.b64encode("u:pä".encode()).decode()),
-        ({}, None),
-    ],
-)
-async def test_identity_goes_into_the_header(user: dict[str, Any], header: str | None) -> None:
-    server = Recorder()
-    async with serve(server.handle) as url, Client(context(url, user)) as client:
-        await client.version()
-    assert server.last.headers.get("Authorization") == header
-
-
-async def test_a_token_file_is_read_again_when_the_server_refuses_the_token(tmp_path: Path) -> None:
-    valid = "old"
-    seen: list[str] = []
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        seen.append(request.headers["Authorization"])
-        return web.json_response({}) if seen[-1] == f"Bearer {valid}" else status(401, "Unauthorized", "no")
-
-    path = tmp_path / "token"
-    path.write_text("old\n")
-    async with serve(handle) as url, Client(context(url, {"tokenFile": str(path)})) as client:
-        await client.version()
-        valid = "new"
-        path.write_text("new\n")
-        await client.version()
-        assert seen == ["Bearer old", "Bearer old", "Bearer new"]
-        # The same token again is no second try.
-        valid = "newer"
-        with pytest.raises(Unauthorized):
-            await client.version()
-        assert seen[3:] == ["Bearer new"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"), [(None, "No such file"), ("", "empty"), ("a\nb", "characters that no token may have")]
-)
-async def test_a_token_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None, message: str) -> None:
-    path = tmp_path / "token"
-    if content is not None:
-        path.write_text(content)
-    async with Client(context("http://127.0.0.1:1", {"tokenFile": str(path)})) as client:
-        with pytest.raises(AuthError, match=message):
-            await client.version()
-
-
-async def test_impersonation_of_the_kubeconfig_and_of_the_caller() -> None:
-    user = {
-        "as": "jane",
-        "as-uid": "7",
-        "as-groups": ["dev", "ops"],
-        "as-user-extra": {"example.org/Scope": ["a", "b"]},
-    }
-    server = Recorder()
-    async with serve(server.handle) as url:
-        async with Client(context(url, user)) as client:
-            await client.version()
-        headers = server.last.headers
-        assert headers["Impersonate-User"] == "jane"
-        assert headers["Impersonate-Uid"] == "7"
-        assert headers.getall("Impersonate-Group") == ["dev", "ops"]
-        assert headers.getall("Impersonate-Extra-example.org%2FScope") == ["a", "b"]
-        async with Client(context(url, user), impersonate_user="sa", impersonate_groups=("g",)) as client:
-            await client.version()
-        headers = server.last.headers
-        assert (headers["Impersonate-User"], headers.getall("Impersonate-Group")) == ("sa", ["g"])
-        assert "Impersonate-Uid" not in headers
-    with pytest.raises(ConfigError, match="control characters"):
-        Client(context("http://x"), impersonate_user="a\r\nX-Evil: 1")
-    with pytest.raises(ConfigError, match="needs a user"):
-        Client(context("http://x"), impersonate_groups=("g",))
-
-
-async def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG")
-    server = Recorder({"data": {"password": "cGFzcw=="}})
-    async with serve(server.handle) as url, Client(context(url, {"token": "s3cret"})) as client:
-        await client.get(CONFIG_MAPS, "a", "default")
-        assert "s3cret" not in repr(client)
-    assert "s3cret" not in caplog.text
-    assert "cGFzcw" not in caplog.text
-    assert "GET /api/v1/namespaces/default/configmaps/a 200" in caplog.text
-
-
-async def test_redirects_are_not_followed() -> None:
-    elsewhere = Recorder()
-
-    async def handle(_: web.Request) -> web.StreamResponse:
-        return web.Response(status=307, headers={"Location": f"{other}/stolen"})
-
-    async with serve(elsewhere.handle) as other, serve(handle) as url, Client(context(url, {"token": "t"})) as client:
-        with pytest.raises(ApiError, match="307"):
-            await client.version()
-    assert not elsewhere.requests
-
-
-async def test_the_process_environment_is_left_alone() -> None:
-    before = dict(os.environ)
-    async with scripted() as api, Client(context(api.url)) as client:
-        await client.version()
-    assert dict(os.environ) == before
-
-
 async def test_many_requests_share_few_connections() -> None:
     peers: set[Any] = set()
 
@@ -410,117 +273,6 @@ async def test_many_requests_share_few_connections() -> None:
         for _ in range(20):
             await client.version()
     assert len(peers) == 1
-
-
-def discovery(*names: str, stale: str = "") -> dict[str, Any]:
-    """An aggregated answer of one group."""
-    resources = [
-        {
-            "resource": name,
-            "responseKind": {"group": "", "version": "", "kind": name.title()[:-1]},
-            "scope": "Namespaced",
-            "singularResource": name[:-1],
-            "verbs": ["get", "list"],
-            "shortNames": [name[0]],
-            "categories": ["all"],
-            "subresources": [{"subresource": "status"}],
-        }
-        for name in names
-    ]
-    versions = [{"version": "v2", "resources": resources}, {"version": "v1", "resources": resources}]
-    groups = [{"metadata": {"name": "toys.test"}, "versions": versions}]
-    if stale:
-        groups.append({"metadata": {"name": stale}, "versions": [{"version": "v1", "freshness": "Stale"}]})
-    return {"kind": "APIGroupDiscoveryList", "items": groups}
-
-
-async def test_aggregated_discovery_takes_two_requests_and_then_only_tags() -> None:
-    requests: list[tuple[str, int]] = []
-    served = discovery("robots", stale="metrics.k8s.io")
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        assert "as=APIGroupDiscoveryList" in request.headers["Accept"]
-        tag = f'"{len(served["items"][0]["versions"][0]["resources"])}"'
-        code = 304 if request.headers.get("If-None-Match") == tag else 200
-        requests.append((request.path, code))
-        if code == 304:
-            return web.Response(status=304)
-        items = served if request.path == "/apis" else {"kind": "APIGroupDiscoveryList", "items": []}
-        return web.json_response(items, headers={"ETag": tag})
-
-    async with serve(handle) as url, Client(context(url)) as client:
-        first, again = await asyncio.gather(client.resources(), client.resources())
-        assert first is again
-        assert sorted(requests) == [("/api", 200), ("/apis", 200)]
-        robot = first.find("toys.test", "Robot")
-        assert robot == Resource(
-            "toys.test", "v2", "Robot", "robots", "robot", True, ("get", "list"), ("r",), ("all",), ("status",)
-        )
-        assert first.find("toys.test", "Robot", "v1") is not None
-        assert first.by_word("robots.toys.test") is robot
-        assert first.by_word("r") is robot
-        assert first.failures == {"metrics.k8s.io/v1": "the API does not answer at present"}
-        changed = asyncio.ensure_future(client.resources_changed(5))
-        await client.resources(refresh=True)
-        assert [code for _, code in requests[2:]] == [304, 304]
-        assert not changed.done()
-        served["items"][0]["versions"][0]["resources"] += discovery("balls")["items"][0]["versions"][0]["resources"]
-        await client.resources(refresh=True)
-        assert await changed
-        assert (await client.resource_for({"apiVersion": "toys.test/v2", "kind": "Ball"})).plural == "balls"
-
-
-async def test_a_kind_that_is_not_served_is_named() -> None:
-    async def handle(_: web.Request) -> web.StreamResponse:
-        return web.json_response(discovery("robots"))
-
-    async with serve(handle) as url, Client(context(url)) as client:
-        with pytest.raises(UnknownKind, match=r"the cluster serves no kind Car in toys\.test/v2"):
-            await client.resource_for(("toys.test", "v2", "Car"))
-
-
-async def test_legacy_discovery_survives_groups_that_fail() -> None:
-    answers: dict[str, Any] = {
-        "/api": {"kind": "APIVersions", "versions": ["v1"]},
-        "/apis": {
-            "kind": "APIGroupList",
-            "groups": [
-                {
-                    "name": "apps",
-                    "versions": [{"groupVersion": "apps/v1beta1", "version": "v1beta1"},
-                                 {"groupVersion": "apps/v1", "version": "v1"}],
-                    "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"},
-                },
-                {"name": "metrics.k8s.io", "versions": [{"groupVersion": "metrics.k8s.io/v1", "version": "v1"}]},
-            ],
-        },
-        "/api/v1": {
-            "kind": "APIResourceList",
-            "resources": [
-                {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["list"], "shortNames": ["po"]},
-                {"name": "pods/log", "kind": "Pod", "namespaced": True, "verbs": ["get"]},
-                {"name": "nodes", "kind": "Node", "namespaced": False, "verbs": ["list"]},
-            ],
-        },
-        "/apis/apps/v1": {"resources": [{"name": "deployments", "kind": "Deployment", "namespaced": True}]},
-        "/apis/apps/v1beta1": {"resources": [{"name": "deployments", "kind": "Deployment", "namespaced": True}]},
-    }  # fmt: skip
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        if request.path in answers:
-            return web.json_response(answers[request.path])
-        return status(503, "ServiceUnavailable", "the server is currently unable to handle the request")
-
-    async with serve(handle) as url, Client(context(url)) as client:
-        found = await client.resources()
-    assert [resource.name for resource in found.preferred] == ["pods", "nodes", "deployments.apps"]
-    pods = found.by_plural("pods")
-    assert pods is not None
-    assert pods.subresources == ("log",)
-    deployments = found.find("apps", "Deployment")
-    assert deployments is not None
-    assert deployments.version == "v1"
-    assert "unable to handle" in found.failures["metrics.k8s.io/v1"]
 
 
 async def test_closing_ends_what_is_under_way() -> None:
