@@ -230,3 +230,8 @@ class Recorder:
     def body(self) -> Any:
         """The newest body."""
         return json.loads(self.requests[-1][1])
+
+
+async def answered(response: web.StreamResponse) -> web.StreamResponse:
+    """A response as a script of `ScriptedApi` gives it."""
+    return response

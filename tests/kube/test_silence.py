@@ -12,7 +12,7 @@ from fluxtui.kube.errors import Unreachable
 from fluxtui.kube.liveness import Liveness
 from fluxtui.kube.watch import Phase, Timing, watch
 from tests.kube.following import FAST, Mirror, following
-from tests.kube.support import CONFIG_MAPS, ScriptedApi, config_map, context, scripted, serve, status, until
+from tests.kube.support import CONFIG_MAPS, ScriptedApi, answered, config_map, context, scripted, serve, status, until
 
 
 async def test_a_stream_that_is_silent_too_long_is_begun_again() -> None:
@@ -96,12 +96,8 @@ async def test_a_server_that_is_gone_and_comes_back_is_right_after_one_list() ->
         assert "ghost" in mirror.objects
         api.watches.clear()
         api.objects = {"fresh": config_map("fresh", 900)}
-        api.script["watch"] = [lambda _: _answer(status(410, "Expired"))]
+        api.script["watch"] = [lambda _: answered(status(410, "Expired"))]
         async with serve(api.handle, port=int(url.rpartition(":")[2])):
             await until(lambda: mirror.phase is Phase.LIVE and list(mirror.objects) == ["fresh"])
             assert mirror.lists == 2
             await stack.aclose()
-
-
-async def _answer(response: web.StreamResponse) -> web.StreamResponse:
-    return response

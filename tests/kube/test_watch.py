@@ -17,7 +17,18 @@ from fluxtui.kube.gate import Gate
 from fluxtui.kube.liveness import Liveness
 from fluxtui.kube.watch import Batch, Phase, Timing, WatchState, watch
 from tests.kube.following import following
-from tests.kube.support import CONFIG_MAPS, ScriptedApi, config_map, context, event, scripted, serve, status, until
+from tests.kube.support import (
+    CONFIG_MAPS,
+    ScriptedApi,
+    answered,
+    config_map,
+    context,
+    event,
+    scripted,
+    serve,
+    status,
+    until,
+)
 
 
 class Typed(msgspec.Struct):
@@ -175,7 +186,7 @@ async def test_a_fallback_reads_what_the_type_does_not_fit() -> None:
 
 async def test_a_kind_that_is_not_served_is_a_state_until_discovery_changes() -> None:
     async with scripted() as api:
-        missing = [lambda _: _answer(status(404, "NotFound"))] * 2
+        missing = [lambda _: answered(status(404, "NotFound"))] * 2
         api.script["list"] = list(missing)
         async with following(api.url, timing=Timing(recheck=0.2)) as mirror:
             await until(lambda: mirror.phase is Phase.ABSENT)
@@ -225,7 +236,7 @@ async def test_a_kind_that_goes_away_leaves_nothing_behind() -> None:
         await api.put("a")
         async with following(api.url, timing=Timing(recheck=60)) as mirror:
             await until(lambda: api.watches)
-            api.script["watch"] = [lambda _: _answer(status(404, "NotFound"))]
+            api.script["watch"] = [lambda _: answered(status(404, "NotFound"))]
             api.cut()
             await until(lambda: mirror.phase is Phase.ABSENT)
             await until(lambda: not mirror.objects)
@@ -233,7 +244,7 @@ async def test_a_kind_that_goes_away_leaves_nothing_behind() -> None:
 
 async def test_a_forbidden_kind_is_a_state_looked_at_again_slowly() -> None:
     async with scripted() as api:
-        api.script["list"] = [lambda _: _answer(status(403, "Forbidden", "configmaps is forbidden"))]
+        api.script["list"] = [lambda _: answered(status(403, "Forbidden", "configmaps is forbidden"))]
         async with following(api.url, timing=Timing(recheck=0.3)) as mirror:
             await until(lambda: mirror.phase is Phase.FORBIDDEN)
             assert "configmaps is forbidden" in str(mirror.states[-1].error)
@@ -245,7 +256,7 @@ async def test_a_forbidden_kind_is_a_state_looked_at_again_slowly() -> None:
 
 async def test_server_errors_are_retried_with_pauses_and_said() -> None:
     async with scripted() as api:
-        api.script["list"] = [lambda _: _answer(status(500, "InternalError", "etcd is gone"))] * 3
+        api.script["list"] = [lambda _: answered(status(500, "InternalError", "etcd is gone"))] * 3
         async with following(api.url) as mirror:
             await until(lambda: mirror.phase is Phase.LIVE)
             assert mirror.phases == [Phase.SYNCING, Phase.BROKEN, Phase.LIVE]
@@ -254,7 +265,7 @@ async def test_server_errors_are_retried_with_pauses_and_said() -> None:
 
 async def test_too_many_requests_waits_as_long_as_the_server_asks() -> None:
     async with scripted() as api:
-        busy = [lambda _: _answer(status(429, "TooManyRequests", headers={"Retry-After": "1"}))]
+        busy = [lambda _: answered(status(429, "TooManyRequests", headers={"Retry-After": "1"}))]
         api.script["list"] = list(busy)
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -303,14 +314,10 @@ async def test_pages_make_one_batch_and_an_expired_page_begins_again() -> None:
 
     async with scripted() as api:
         pages += [page("ab", "t1"), status(410, "Expired"), page("cd", "")]
-        api.script["list"] = [lambda _: _answer(pages.pop(0))] * 3
+        api.script["list"] = [lambda _: answered(pages.pop(0))] * 3
         async with following(api.url, gate=Gate()) as mirror:
             await until(lambda: mirror.batches)
             assert list(mirror.objects) == ["c", "d"]
             assert mirror.lists == 1
         queries = [request.query for request in api.seen("list")]
         assert [(q.get("limit"), q.get("continue")) for q in queries] == [("500", None), ("500", "t1"), (None, None)]
-
-
-async def _answer(response: web.StreamResponse) -> web.StreamResponse:
-    return response
