@@ -12,6 +12,7 @@ from fluxtui.engine.runtime.cache import Cache
 from fluxtui.engine.runtime.events import Recorder
 from fluxtui.engine.runtime.limits import Limits
 from fluxtui.engine.runtime.objects import Key, Object
+from fluxtui.engine.runtime.observer import Observer
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
 from fluxtui.kube.errors import NotFound
@@ -34,6 +35,7 @@ class Cluster:
         limits: Limits,
         leading: Callable[[], bool] = lambda: True,
         gate: Gate | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.id = client.id
         self.client = client
@@ -44,10 +46,11 @@ class Cluster:
         """Processes for builds, shared by all clusters."""
         self.limits = limits
         """How much the process does at once."""
-        self.cache = Cache(
-            client, namespace=settings.watch_namespace, label_selector=settings.label_selector, gate=gate
-        )
+        # Not by label: objects of a shard may refer to those of another.
+        self.cache = Cache(client, namespace=settings.watch_namespace, gate=gate)
         self.recorder = Recorder(client)
+        self.observer = observer or Observer()
+        """Hears of every run."""
         self._leading = leading
 
     @property

@@ -14,12 +14,14 @@ from fluxtui.api import durations
 from fluxtui.api.meta import FINALIZER
 from fluxtui.engine.runtime.backoff import Backoff, jittered
 from fluxtui.engine.runtime.cluster import Cluster
+from fluxtui.engine.runtime.conclusion import Next
 from fluxtui.engine.runtime.objects import Key, Object, generation_of, is_deleting, key_of, requested_at
 from fluxtui.engine.runtime.outcomes import Outcome
 from fluxtui.engine.runtime.queue import Queue, QueueClosed
 from fluxtui.engine.runtime.reconciler import Reconciler, WatchSource
-from fluxtui.engine.runtime.reconciliation import Next, Reconciliation
+from fluxtui.engine.runtime.reconciliation import Reconciliation
 from fluxtui.kube.errors import Conflict, KubeError, NotFound
+from fluxtui.kustomize.labelselectors import selects
 
 T = TypeVar("T")
 
@@ -65,7 +67,7 @@ class Controller(Generic[T]):
 
     async def reconcile(self, key: Key) -> Next:
         """One run over one object, from reading it to the final patch; when to run again."""
-        raw = self.cluster.cache.get(self.reconciler.kind, key)
+        raw = self._find(key)
         if raw is None:
             self._backoff.forget(key)
             return Next()
@@ -115,8 +117,13 @@ class Controller(Generic[T]):
                 key = await self.queue.get()
             except QueueClosed:
                 return
+            started, found = time.monotonic(), self._find(key) is not None
             try:
-                self._requeue(key, await self._guarded(key))
+                next = await self._guarded(key)
+                self._requeue(key, next)
+                if found:
+                    seconds = time.monotonic() - started
+                    self.cluster.observer.reconciled(self.cluster.id, self.reconciler.kind, key, seconds, next.result)
             finally:
                 self.queue.done(key)
 
@@ -145,10 +152,24 @@ class Controller(Generic[T]):
         if new is None:
             if old is not None:
                 self.queue.discard(key_of(old))
+                self.cluster.observer.gone(self.cluster.id, self.reconciler.kind, key_of(old))
             return
-        if old is None or _is_reason(old, new):
+        if not self._selects(new):
+            self.queue.discard(key_of(new))
+            return
+        if old is None or _is_reason(old, new) or not self._selects(old):
             self._backoff.forget(key_of(new))
             self.queue.add(key_of(new))
+
+    def _find(self, key: Key) -> Object | None:
+        """The object of a key as last seen, if it is one to reconcile."""
+        raw = self.cluster.cache.get(self.reconciler.kind, key)
+        return raw if raw is not None and self._selects(raw) else None
+
+    def _selects(self, obj: Object) -> bool:
+        """Whether an object is of the shard that this engine reconciles."""
+        selector = self.cluster.settings.label_selector
+        return not selector or selects(selector, obj["metadata"].get("labels") or {})
 
     def _watch(self, source: WatchSource) -> None:
         def changed(old: Object | None, new: Object | None) -> None:

@@ -8,6 +8,7 @@ long as it was *seen* to change (no clock of another host is trusted) are those 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -91,7 +92,8 @@ class LeaderElection:
         on_change: Callable[[Standing], None] = lambda _: None,
     ) -> None:
         self._client = client
-        self._managers = {f"{controller}-leader-election": controller for controller in controllers}
+        shard = _shard(settings.label_selector)
+        self._managers = {f"{controller}-leader-election{shard}": controller for controller in controllers}
         self._identity = identity
         self._settings = settings
         self._annotations = dict(annotations or {})
@@ -308,6 +310,11 @@ class LeaderElection:
 
 class _Lost(Exception):
     """The Leases are no longer ours."""
+
+
+def _shard(selector: str) -> str:
+    """What upstream's controllers add to the names of their Leases when they watch only some objects."""
+    return f"-{hashlib.sha256(selector.encode()).hexdigest()[:8]}" if selector else ""
 
 
 def _age(spec: Mapping[str, Any]) -> float:

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
-from fluxtui.api.meta import READY, RECONCILING, STALLED
+from fluxtui.api.meta import READY, RECONCILING
+from fluxtui.engine.runtime.conclusion import Next, conclude
 from fluxtui.engine.runtime.conditions import Conditions, violations
 from fluxtui.engine.runtime.objects import Object, generation_of, is_deleting, key_of, requested_at
-from fluxtui.engine.runtime.outcomes import EventType, Failed, Outcome, Stalled, Unchanged, Waiting
+from fluxtui.engine.runtime.outcomes import EventType, Failed, Stalled, Unchanged
 from fluxtui.engine.runtime.status import StatusWriter
 from fluxtui.kube.errors import KubeError
 
@@ -37,19 +38,11 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 PROGRESSING = "Progressing"
-PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
 LAST_PATCH = 5.0
 """Seconds a cancelled run may take to write what it observed."""
 _OWN_FIELDS = ("conditions", "observedGeneration", "lastHandledReconcileAt")
 
 logger = logging.getLogger("fluxtui.engine")
-
-
-class Next(msgspec.Struct, frozen=True):
-    """When to run again: after some seconds, after the back-off of failures, or (neither) when something happens."""
-
-    after: float | None = None
-    backoff: bool = False
 
 
 class Reconciliation(Generic[T]):
@@ -205,66 +198,20 @@ class Reconciliation(Generic[T]):
 
     def _conclude(self, error: Exception | None) -> None:
         """Translate how the run ended into conditions, event and the time of the next run."""
-        if error is None or isinstance(error, Unchanged):
-            if isinstance(error, Unchanged):
-                self._report(error)
-            self._succeeded()
-            return
-        self.failure = error
-        outcome = error if isinstance(error, Outcome) else self._unexpected(error)
-        if outcome.condition:
-            self.conditions.mark(outcome.condition, "True", outcome.reason, outcome.message)
-        self.conditions.mark(READY, "False", outcome.reason, outcome.message)
-        if isinstance(outcome, Stalled):
-            self.conditions.mark(STALLED, "True", outcome.reason, outcome.message)
+        end = conclude(self._reconciler, self._object, self.conditions, error, summarize=self._summarize)
+        self.next = end.next
+        if not isinstance(error, Unchanged):
+            self.failure = error
+        if end.observed:
             self._observed = self.generation
-        else:
-            self.conditions.delete(STALLED)
-            self._retrying(outcome)
-        self._report(outcome)
-        self.next = self._after(outcome)
-
-    def _succeeded(self) -> None:
-        if not self._summarize:
+        if end.outcome is None:
             return
-        self.conditions.delete(RECONCILING)
-        self.conditions.delete(STALLED)
-        self.next = Next(after=self._reconciler.interval(self.object))
-        if not self.conditions.was_set(READY):
-            self.conditions.summarize(self._reconciler.owned, self._reconciler.negative)
-        self._observed = self.generation
-        if not self.conditions.is_true(READY):
-            # The steps passed and yet a condition they own says that something is wrong: try again soon.
-            ready = self.conditions.get(READY)
-            reason, message = (ready.reason, ready.message) if ready else ("Failed", "no condition was set")
-            self.conditions.mark(READY, "False", reason, message)
-            self.next = Next(backoff=True)
-
-    def _retrying(self, outcome: Outcome) -> None:
-        shown = self.conditions.get(RECONCILING)
-        message = shown.message if shown is not None else outcome.message
-        self.conditions.mark(RECONCILING, "True", PROGRESSING_WITH_RETRY, message)
-
-    def _unexpected(self, error: Exception) -> Outcome:
-        message = str(error) or type(error).__name__
-        if not isinstance(error, KubeError):
-            message = f"{type(error).__name__}: {error}"
-            self.log(logging.ERROR, "unexpected error", exc_info=error, error=message)
-        return Failed(self._reconciler.failed_reason, message)
-
-    def _report(self, outcome: Outcome) -> None:
-        if outcome.event is not None:
-            self.event(outcome.event, outcome.reason, outcome.message)
-        level = logging.ERROR if isinstance(outcome, Failed | Stalled) else logging.INFO
-        self.log(level, outcome.message, reason=outcome.reason)
-
-    def _after(self, outcome: Outcome) -> Next:
-        if isinstance(outcome, Stalled):
-            return Next()
-        if isinstance(outcome, Waiting):
-            return Next(after=outcome.after)
-        retry = self._reconciler.retry_interval(self.object) if self._object is not None else None
-        return Next(backoff=True) if retry is None else Next(after=retry)
+        if end.bug:
+            self.log(logging.ERROR, "unexpected error", exc_info=error, error=end.outcome.message)
+        if end.outcome.event is not None:
+            self.event(end.outcome.event, end.outcome.reason, end.outcome.message)
+        level = logging.ERROR if isinstance(end.outcome, Failed | Stalled) else logging.INFO
+        self.log(level, end.outcome.message, reason=end.outcome.reason)
 
     async def _finish(self) -> None:
         if not self._summarize and self.failure is None:
