@@ -65,10 +65,10 @@ def _write_each(resources: Resources, directory: Path) -> None:
     """A file for each resource. Raises KustomizeError for a name that no file can have, OSError."""
     from fluxtui.kustomize.errors import BuildError
 
-    several = len({resource.id.effective_namespace for resource in resources} - {""}) > 1
+    namespaces = {resource.id.effective_namespace for resource in resources if not resource.is_cluster_scoped}
     files = {}
     for resource in resources:
-        name = _file_name(resource, with_namespace=several)
+        name = _file_name(resource, with_namespace=len(namespaces) > 1 and not resource.is_cluster_scoped)
         # A name from a manifest must not choose another directory.
         if "/" in name or "\0" in name:
             raise BuildError(f"{resource.id}: no file can have the name {name!r}")

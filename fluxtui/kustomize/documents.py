@@ -6,6 +6,7 @@ bounds; an anchor ends with its document.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,8 @@ _Event = Any
 
 def read_all(data: bytes | str, source: str) -> list[Any]:
     """The documents of a stream as plain data, without empty ones. Raises LoadError that begins with `source`."""
-    return [_finished(tree, source) for tree in read_trees(data, source)]
+    reader = Reader(source)
+    return [_finished(tree, reader) for tree in _trees(data, reader)]
 
 
 def read(data: bytes | str, source: str) -> Any:
@@ -45,11 +47,15 @@ def read(data: bytes | str, source: str) -> Any:
 
 def read_trees(data: bytes | str, source: str) -> list[Tree]:
     """The documents of a stream as trees, without empty ones. Raises LoadError that begins with `source`."""
-    text = decoded(data, source).replace("\r\n", "\n")
+    return list(_trees(data, Reader(source)))
+
+
+def _trees(data: bytes | str, reader: Reader) -> Iterator[Tree]:
+    text = decoded(data, reader.source).replace("\r\n", "\n")
     wrong = _SEPARATOR.search(text) if "\n---" in text else None
     if wrong:
-        raise LoadError(f"{source}: invalid document separator: {wrong.group().strip()}")
-    return list(documents(text, Reader(source)))
+        raise LoadError(f"{reader.source}: invalid document separator: {wrong.group().strip()}")
+    return documents(text, reader)
 
 
 def read_settings(data: bytes | str, source: str) -> Any:
@@ -57,7 +63,7 @@ def read_settings(data: bytes | str, source: str) -> Any:
     the last one counts, keys that are numbers become text. Raises LoadError.
     """
     reader = SettingsReader(source)
-    return _finished(next(documents(decoded(data, source), reader), None), source)
+    return _finished(next(documents(decoded(data, source), reader), None), reader)
 
 
 def write(value: Any) -> str:
@@ -85,11 +91,12 @@ def documents(text: str, reader: Reader) -> Iterator[Tree]:
         raise LoadError(f"{reader.source}: {_problem(error)}") from error
 
 
-def _finished(tree: Tree, source: str) -> Any:
+def _finished(tree: Tree, reader: Reader) -> Any:
     try:
         return finished(tree)
     except NotJson as error:
-        raise LoadError(f"{source}: {error}") from error
+        where = f"line {reader.odd_line}: " if reader.odd_line else ""
+        raise LoadError(f"{reader.source}: {where}{error}") from error
 
 
 class Reader:
@@ -97,6 +104,8 @@ class Reader:
 
     def __init__(self, source: str) -> None:
         self.source = source
+        self.odd_line = 0
+        """The line of the last number that JSON does not have."""
         self._left = MAX_NODES
         self._anchors: dict[str, Tree] = {}
 
@@ -178,12 +187,15 @@ class Reader:
     def _key(self, event: Any) -> str:
         key = self._tree(event, 0)
         if isinstance(key, dict | list):
-            raise self._error(event, "a key is a map or a list")
+            raise self._error(event, "a key must be text")
         return str(key) if isinstance(key, str) else OddKey(text_of(key))
 
     def _scalar(self, event: Any) -> Tree:
         if event.implicit[0]:
-            return resolved(event.value)
+            tree = resolved(event.value)
+            if type(tree) is Plain and tree.value == math.inf:
+                self.odd_line = event.start_mark.line + 1
+            return tree
         tag = event.tag
         if tag is None or tag == f"{_TAG}str" or not tag.startswith(_TAG):
             return Quoted(event.value)

@@ -104,16 +104,14 @@ def _spelled(value: Any) -> str:
 
 
 def float_text(number: float) -> str:
-    """A float in the shortest form, with an exponent below 1e-4 and from 1e21 (integers) or 1e6 (fractions)."""
-    if number.is_integer() and abs(number) < 1e21:
-        return str(int(number))
+    """A float in the shortest form that is read back the same, with an exponent below 1e-4 and from 1e6."""
     exponent = math.floor(math.log10(abs(number))) if number else 0
     shortest = repr(number)
-    if -4 <= exponent < 6 or (number.is_integer() and exponent < 21):
-        return shortest
     digits, _, power = shortest.partition("e")
     if power:
-        return shortest
+        return f"{digits.removesuffix('.0')}e{int(power):+03d}"
+    if -4 <= exponent < 6:
+        return shortest.removesuffix(".0")
     sign = "-" if digits.startswith("-") else ""
     whole, _, fraction = digits.lstrip("-").partition(".")
     significant = (whole + fraction).lstrip("0").rstrip("0")
@@ -142,23 +140,27 @@ def _compare(a: str, b: str) -> int:
 
 
 def _compare_numbers(a: str, b: str, at: int) -> int:
-    lead = ""
+    lead = 0
     if a[at] == "0" or b[at] == "0":
         before = at
-        while before and a[before - 1].isdigit():
+        while before and a[before - 1].isdecimal():
             before -= 1
-        lead = "1" if a[before:at].strip("0") else ""
-    left, right = _digits(a, at), _digits(b, at)
-    first, second = int(lead + left or "0"), int(lead + right or "0")
+        lead = 1 if a[before:at].strip("0") else 0
+    first, first_end = _number(a, at, lead)
+    second, second_end = _number(b, at, lead)
     if first != second:
         return -1 if first < second else 1
-    if len(left) != len(right):
-        return len(left) - len(right)
+    if first_end != second_end:
+        return first_end - second_end
     return -1 if a[at] < b[at] else 1
 
 
-def _digits(text: str, at: int) -> str:
-    end = at
-    while end < len(text) and text[end].isdigit():
-        end += 1
-    return text[at:end]
+def _number(text: str, at: int, lead: int) -> tuple[int, int]:
+    """The digits from a place as a number of 64 bits that overflows, and where they end.
+
+    Digits of other scripts count by their distance from ASCII's, as they do in go-yaml.
+    """
+    while at < len(text) and text[at].isdecimal():
+        lead = lead * 10 + ord(text[at]) - ord("0")
+        at += 1
+    return (lead + (1 << 63)) % (1 << 64) - (1 << 63), at

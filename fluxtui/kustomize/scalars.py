@@ -229,15 +229,21 @@ def finished(tree: Tree) -> Any:
         return [finished(value) for value in tree]
     if kind is Quoted:
         return str(tree)
+    if kind is Plain and isinstance(tree.value, float) and not math.isfinite(tree.value):
+        raise NotJson(f"{tree.text} is no number that JSON has")
     return _number_of_json(tree.value if kind is Plain else tree)
 
 
 def _number_of_json(value: Any) -> Any:
+    """A number as it is after it was written as JSON and read again: a float without a fraction is an integer if it
+    can be one of 64 bits.
+    """
     if isinstance(value, float):
         if not math.isfinite(value):
             raise NotJson(f"{value} is no number that JSON has")
         if value.is_integer() and abs(value) < 1e21:
-            return int(decimal.Decimal(repr(value)))
+            whole = int(decimal.Decimal(repr(value)))
+            return whole if _MIN_INT <= whole <= _MAX_UINT else value
     return value
 
 

@@ -78,9 +78,9 @@ class Schema:
         """The type that a field's facts tell of, or that a name does."""
         if not use:
             return None
-        name = use if isinstance(use, str) else use.get("ref")
-        if name is None:
-            return Node(self, use)  # type: ignore[arg-type]
+        if not isinstance(use, str) and use.get("ref") is None:
+            return Node(self, use)
+        name: str = use if isinstance(use, str) else use["ref"]
         if name not in self._nodes:
             definition = self._definitions.get(name)
             self._nodes[name] = self.node(definition) if definition is not None else None

@@ -75,6 +75,14 @@ def test_output_to_a_file_or_a_directory(directory: Path, tmp_path: Path) -> Non
     assert yaml.safe_load((parts / "v1_namespace_shop.yaml").read_text())["metadata"] == {"name": "shop"}
 
 
+def test_files_of_several_namespaces_have_those_in_their_names(directory: Path, tmp_path: Path) -> None:
+    more = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: Shop}\n"
+    (directory / "all.yaml").write_text(MANIFESTS + more)
+    assert build(directory, "-o", tmp_path).exit_code == 0
+    names = {path.name for path in tmp_path.glob("*.yaml")}
+    assert names == {"default_apps_v1_deployment_web.yaml", "v1_namespace_shop.yaml", "shop_v1_configmap_x.yaml"}
+
+
 def test_a_name_of_a_resource_does_not_choose_the_directory(directory: Path, tmp_path: Path) -> None:
     (directory / "all.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x/../../../evil}\n")
     parts = tmp_path / "parts"
