@@ -5,21 +5,20 @@ Of the built-in kinds only what clients and health checks depend on; of custom r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from fluxtui.sandbox.configuration import EncodingError, check_encoding, check_keys, check_type
 from fluxtui.sandbox.decoding import DecodeError, decode, fill
 from fluxtui.sandbox.defaults import DEFAULTS
 from fluxtui.sandbox.kinds import Kind
+from fluxtui.sandbox.metadata import check_metadata
 from fluxtui.sandbox.preparation import PREPARATIONS
 from fluxtui.sandbox.statuses import bad_request, invalid
 from fluxtui.sandbox.validation import Cause, default, prune, unknown_fields, validate
 
 Object = dict[str, Any]
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _IMMUTABLE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "deployments": (("spec", "selector"),),
     "replicasets": (("spec", "selector"),),
@@ -33,7 +32,7 @@ _IMMUTABLE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "customresourcedefinitions": (("spec", "scope"), ("spec", "group"), ("spec", "names", "kind")),
     "persistentvolumeclaims": (("spec", "accessModes"), ("spec", "storageClassName"), ("spec", "volumeName")),
 }
-_COLON_NAMES = frozenset({"clusterroles", "clusterrolebindings", "roles", "rolebindings"})
+_ENCODED: Mapping[str, tuple[str, ...]] = {"configmaps": ("binaryData",), "secrets": ("data",)}
 
 
 def complete(kind: Kind, obj: Object) -> tuple[Object, list[str]]:
@@ -43,7 +42,9 @@ def complete(kind: Kind, obj: Object) -> tuple[Object, list[str]]:
     """
     try:
         obj, unknown = decode(obj, kind.schema)
-    except DecodeError as error:
+        if not kind.custom:
+            check_encoding(obj, _ENCODED.get(kind.plural, ()))
+    except (DecodeError, EncodingError) as error:
         raise bad_request(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
         ) from error
@@ -74,26 +75,11 @@ def check(kind: Kind, obj: Object, old: Object | None) -> None:
         causes += validate(obj, kind.openapi)
     else:
         causes += _required(kind, obj)
-    causes += _name(kind, obj)
+    causes += check_metadata(kind, obj["metadata"])
     if old is not None:
         causes += _unchanged(kind, obj, old)
     if causes:
         raise invalid(obj["metadata"].get("name", ""), kind.group, kind.kind, [dict(cause) for cause in causes])
-
-
-def _name(kind: Kind, obj: Object) -> list[Cause]:
-    name = str(obj["metadata"].get("name", ""))
-    if kind.plural in _COLON_NAMES and name:
-        return []
-    pattern, limit = (_LABEL, 63) if kind.plural in ("namespaces", "services") else (_NAME, 253)
-    if pattern.fullmatch(name) and len(name) <= limit:
-        return []
-    what = "RFC 1123 label" if limit == 63 else "RFC 1123 subdomain"
-    message = (
-        f'Invalid value: "{name}": a lowercase {what} must consist of lower case alphanumeric characters, '
-        "'-' or '.', and must start and end with an alphanumeric character"
-    )
-    return [{"reason": "FieldValueInvalid", "message": message, "field": "metadata.name"}]
 
 
 def _unchanged(kind: Kind, obj: Object, old: Object) -> list[Cause]:
@@ -131,6 +117,10 @@ def _required(kind: Kind, obj: Object) -> list[Cause]:
         causes += _containers(pod, "spec.template.spec")
     if kind.plural == "pods":
         causes += _containers(spec, "spec")
+    if kind.plural in _ENCODED:
+        causes += check_keys(obj)
+    if kind.plural == "secrets":
+        causes += check_type(obj)
     replicas = spec.get("replicas")
     if replicas is not None and kind.has_scale and (not isinstance(replicas, int) or replicas < 0):
         message = f"Invalid value: {_short(replicas)}: must be greater than or equal to 0"

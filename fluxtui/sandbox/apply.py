@@ -26,6 +26,7 @@ from fluxtui.sandbox.managedfields import (
 )
 from fluxtui.sandbox.merging import check_applied, merge, prune
 from fluxtui.sandbox.schema import Node
+from fluxtui.sandbox.statuses import StatusError, apply_conflict
 
 BEFORE_FIRST_APPLY = "before-first-apply"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -94,6 +95,25 @@ def server_side_apply(
     mine.time = (previous.time if previous else "") if unchanged else now
     write_managers(after, [*kept, mine])
     return after, []
+
+
+def refusal(conflicts: Sequence[Conflict]) -> StatusError:
+    """409 that names every field and who owns it."""
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {item.who}", "field": item.field}
+        for item in conflicts
+    ]
+    if len(conflicts) == 1:
+        text = f"1 conflict: conflict with {conflicts[0].who}: {conflicts[0].field}"
+    else:
+        owners: dict[str, list[str]] = {}
+        for item in conflicts:
+            owners.setdefault(item.who, []).append(item.field)
+        lines = [
+            line for who, paths in owners.items() for line in (f"conflicts with {who}:", *(f"- {p}" for p in paths))
+        ]
+        text = f"{len(conflicts)} conflicts: " + "\n".join(lines)
+    return apply_conflict(f"Apply failed with {text}", causes)
 
 
 def _managers(live: Object | None) -> list[Manager]:

@@ -88,6 +88,11 @@ def _http(handler: Any) -> None:
         found.setdefault("scheme", "HTTP")
 
 
+def _pod(obj: Object) -> None:
+    _pod_spec(obj["spec"])
+    obj["spec"].setdefault("enableServiceLinks", True)
+
+
 def _template(spec: Object) -> None:
     _pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
 
@@ -261,7 +266,7 @@ DEFAULTS: Mapping[str, Callable[[Object], None]] = {
     "networkpolicies": _network_policy,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume_object,
-    "pods": lambda obj: _pod_spec(obj["spec"]),
+    "pods": _pod,
     "replicasets": _replica_set,
     "rolebindings": _binding,
     "secrets": _secret,

@@ -65,8 +65,14 @@ def group_list(kinds: Kinds) -> Object:
 
 def group(kinds: Kinds, name: str) -> Object | None:
     """One legacy APIGroup."""
-    known = any(kind.group == name for kind in kinds) or any(review[0] == name for review in REVIEWS)
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(kinds, name)} if name and known else None
+    if not name or not has_group(kinds, name):
+        return None
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(kinds, name)}
+
+
+def has_group(kinds: Kinds, name: str) -> bool:
+    """Whether a group is served."""
+    return any(kind.group == name for kind in kinds) or any(review[0] == name for review in REVIEWS)
 
 
 def resource_list(kinds: Kinds, name: str, version: str) -> Object | None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import secrets
 from typing import Any
 
 import msgspec
-import yaml
 from aiohttp import web
 
-from fluxtui.sandbox import discovery, statuses
+from fluxtui.sandbox import bodies, discovery, options, statuses
 from fluxtui.sandbox.faults import Faults
 from fluxtui.sandbox.kinds import Kind
 from fluxtui.sandbox.listing import Listing
 from fluxtui.sandbox.logs import Logs
-from fluxtui.sandbox.operations import APPLY_PATCH, PATCHES, Operations, Write
+from fluxtui.sandbox.operations import Deletion, Operations, Write
+from fluxtui.sandbox.patches import APPLY_PATCH, PATCHES, patched
 from fluxtui.sandbox.reviews import Access
 from fluxtui.sandbox.statuses import StatusError
+from fluxtui.sandbox.store import key_of
 
 Object = dict[str, Any]
 
@@ -92,9 +93,9 @@ class Server:
             return simple
         if parts[0] == "api" and len(parts) >= 3:
             return await self._resource(request, "", parts[1], parts[2:])
-        if parts[0] == "apis" and len(parts) >= 4:
+        if parts[0] == "apis" and len(parts) >= 4 and discovery.has_group(self._operations.kinds, parts[1]):
             return await self._resource(request, parts[1], parts[2], parts[3:])
-        raise statuses.no_such_path()
+        return web.Response(status=404, text="404 page not found\n")
 
     def _about(self, request: web.Request, parts: list[str]) -> web.Response | None:
         """Discovery, health and schemas."""
@@ -140,7 +141,8 @@ class Server:
     async def _resource(self, request: web.Request, group: str, version: str, rest: list[str]) -> web.StreamResponse:
         review = next((item for item in discovery.REVIEWS if item[:2] == (group, version) and item[3] == rest[0]), None)
         if review is not None and request.method == "POST":
-            return _json(self._access.review(review[2], await self._body(request), request.headers), 201)
+            body, _ = bodies.decode(await request.read(), request.content_type, review[2])
+            return _json(self._access.review(review[2], body, request.headers), 201)
         target = self._target(group, version, rest)
         self._allow(request, target)
         if target.name:
@@ -177,15 +179,10 @@ class Server:
         if request.method == "POST":
             if target.kind.namespaced and not target.namespace:
                 raise statuses.method_not_allowed()
-            write = _write(request)
-            body = await self._body(request)
+            body, write = await self._sent(request, target, "CreateOptions")
             return self._written(self._operations.create(target.kind, target.namespace, body, write), target, 201)
         if request.method == "DELETE":
-            options = await self._body(request, optional=True)
-            for obj in self._listing.select(request, target.kind, target.namespace):
-                key = (obj["metadata"].get("namespace") or "", obj["metadata"]["name"])
-                self._operations.delete(target.kind, key, propagation=options.get("propagationPolicy") or "Background")
-            return _json(statuses.success())
+            return await self._delete_collection(request, target)
         raise statuses.method_not_allowed()
 
     async def _object(self, request: web.Request, target: Target) -> web.StreamResponse:
@@ -199,19 +196,14 @@ class Server:
         if request.method == "GET":
             return _json(self._listing.shown(request, kind, self._operations.get(kind, key)))
         if request.method == "PUT":
-            body = await self._body(request)
-            if not target.part and self._operations.store.get(kind.store, key) is None:
-                raise statuses.not_found(target.name, kind.group, kind.plural)
-            return self._written(self._operations.update(kind, key, body, _write(request), target.part), target)
+            body, write = await self._sent(request, target, "UpdateOptions")
+            return self._written(self._operations.update(kind, key, body, write, target.part), target)
         if request.method == "PATCH":
             content_type = request.content_type
             if content_type not in PATCHES:
-                raise statuses.unsupported_media_type(content_type, PATCHES)
-            write = _write(request)
-            if content_type == APPLY_PATCH and not request.query.get("fieldManager"):
-                raise statuses.bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: "
-                                           "is required for apply patch")  # fmt: skip
-            body = await self._body(request, patch=True)
+                raise statuses.unsupported_media_type()
+            write = _write(request, "PatchOptions", content_type)
+            body = bodies.decode_patch(await request.read(), content_type)
             obj, created = self._operations.patch(kind, key, content_type, body, write, target.part)
             return self._written(obj, target, 201 if created else 200)
         if request.method == "DELETE" and not target.part:
@@ -219,22 +211,26 @@ class Server:
         raise statuses.method_not_allowed()
 
     async def _delete(self, request: web.Request, target: Target) -> web.Response:
-        options = await self._body(request, optional=True)
-        propagation = options.get("propagationPolicy") or request.query.get("propagationPolicy") or "Background"
-        dry_run = "All" in (options.get("dryRun") or ()) or request.query.get("dryRun") == "All"
-        obj, gone = self._operations.delete(
-            target.kind,
-            (target.namespace, target.name),
-            propagation=propagation,
-            preconditions=options.get("preconditions"),
-            dry_run=dry_run,
-        )
+        deletion = await self._deletion(request)
+        obj, gone = self._operations.delete(target.kind, (target.namespace, target.name), deletion)
         if not gone or target.kind.plural in ("pods", "namespaces"):
             return _json(self._listing.versioned(target.kind, obj))
         details = {"name": target.name, "kind": target.kind.plural, "uid": obj["metadata"]["uid"]}
         if target.kind.group:
             details["group"] = target.kind.group
         return _json(statuses.success(details=details))
+
+    async def _delete_collection(self, request: web.Request, target: Target) -> web.Response:
+        deletion = await self._deletion(request)
+        version, found = self._operations.store.version, self._listing.select(request, target.kind, target.namespace)
+        for obj in found:
+            self._operations.delete(target.kind, key_of(obj), deletion)
+        return _json(self._listing.as_list(target.kind, found, {"resourceVersion": str(version)}))
+
+    async def _deletion(self, request: web.Request) -> Deletion:
+        data = await request.read()
+        body, _ = bodies.decode(data, request.content_type, "DeleteOptions") if data else ({}, [])
+        return options.delete_options(request.query, body)
 
     async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
         pod = self._operations.get(target.kind, (target.namespace, target.name))
@@ -254,50 +250,39 @@ class Server:
         live = self._operations.get(kind, key)
         if request.method == "GET":
             return _json(_as_scale(live))
-        body = await self._body(request, patch=True)
-        replicas = (body.get("spec") or {}).get("replicas")
-        if request.method not in ("PUT", "PATCH") or not isinstance(replicas, int):
+        scale, content_type = _as_scale(live), request.content_type
+        if request.method == "PUT":
+            scale, write = await self._sent(request, target, "UpdateOptions")
+        elif request.method == "PATCH" and content_type in PATCHES and content_type != APPLY_PATCH:
+            write = _write(request, "PatchOptions", content_type)
+            scale = patched(kind, scale, content_type, bodies.decode_patch(await request.read(), content_type))
+        else:
             raise statuses.method_not_allowed()
-        changed = {**live, "metadata": dict(live["metadata"]), "spec": {**live["spec"], "replicas": replicas}}
-        changed["apiVersion"], changed["kind"] = kind.api_version, kind.kind
-        return _json(_as_scale(self._operations.update(kind, key, changed, _write(request))))
+        changed = {**copy.deepcopy(live), "apiVersion": kind.api_version, "kind": kind.kind}
+        changed["spec"]["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
+        version = (scale.get("metadata") or {}).get("resourceVersion")
+        changed["metadata"]["resourceVersion"] = version or live["metadata"]["resourceVersion"]
+        return _json(_as_scale(self._operations.update(kind, key, changed, write)))
 
     def _written(self, obj: Object, target: Target, status: int = 200) -> web.Response:
         warnings = self._operations.warnings
         self._operations.warnings = []
         response = _json(self._listing.versioned(target.kind, obj), status)
         for warning in warnings:
-            response.headers.add("Warning", f'299 - "{warning}"')
+            quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
+            response.headers.add("Warning", f'299 - "{quoted}"')
         return response
 
-    async def _body(self, request: web.Request, *, optional: bool = False, patch: bool = False) -> Any:
-        data = await request.read()
-        if not data:
-            if optional:
-                return {}
-            raise statuses.bad_request("the body of the request is empty")
-        content_type = request.content_type
-        if "yaml" in content_type or (patch and content_type == APPLY_PATCH):
-            try:
-                return yaml.load(data, yaml.CSafeLoader) if data[:1] not in (b"{", b"[") else json.loads(data)
-            except (yaml.YAMLError, ValueError) as error:
-                raise statuses.bad_request(f"error decoding YAML: {error}") from error
-        if "protobuf" in content_type:
-            raise statuses.unsupported_media_type(content_type, ("application/json", "application/yaml"))
-        try:
-            return json.loads(data)
-        except ValueError as error:
-            raise statuses.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+    async def _sent(self, request: web.Request, target: Target, options_kind: str) -> tuple[Object, Write]:
+        """The object that a request sends, and how it is to be written."""
+        write = _write(request, options_kind)
+        body, repeated = bodies.decode(await request.read(), request.content_type, target.kind.kind)
+        return body, msgspec.structs.replace(write, repeated=tuple(repeated))
 
 
-def _write(request: web.Request) -> Write:
-    agent = request.headers.get("User-Agent", "unknown").split("/")[0].split(" ")[0]
-    return Write(
-        manager=request.query.get("fieldManager") or agent,
-        dry_run=request.query.get("dryRun") == "All",
-        force=request.query.get("force") in ("true", "1"),
-        validation=request.query.get("fieldValidation") or "Warn",
-    )
+def _write(request: web.Request, options_kind: str, content_type: str = "") -> Write:
+    agent = request.headers.get("User-Agent", "unknown").split(" ")[0]
+    return options.write_options(request.query, agent, options_kind, content_type=content_type)
 
 
 def _as_scale(obj: Object) -> Object:

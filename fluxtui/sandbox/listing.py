@@ -17,6 +17,7 @@ from fluxtui.sandbox import selectors, statuses, tables
 from fluxtui.sandbox.faults import Faults
 from fluxtui.sandbox.kinds import Kind
 from fluxtui.sandbox.operations import Operations
+from fluxtui.sandbox.options import list_options, number
 from fluxtui.sandbox.store import Change, Object
 
 BOOKMARK_SECONDS = 15.0
@@ -65,24 +66,24 @@ class Listing:
 
     def page(self, request: web.Request, kind: Kind, namespace: str) -> Object:
         """A list, or one page of it. Raises StatusError."""
-        query = request.query
-        limit = int(query.get("limit") or 0)
-        if query.get("continue"):
-            version, token, start = self._token(query["continue"])
+        asked = list_options(request.query)
+        if asked.token:
+            version, token, start = self._token(asked.token)
             if version < self._store.oldest or token not in self._snapshots:
                 raise statuses.gone("The provided continue parameter is too old to display a consistent list result.")
             items = self._snapshots[token]
         else:
             version, token, start = self._store.version, "", 0
+            self._reachable(asked.version, exact=asked.exact)
             items = self.select(request, kind, namespace)
-        page = items[start : start + limit] if limit else items[start:]
+        page = items[start : start + asked.limit] if asked.limit else items[start:]
         metadata: Object = {"resourceVersion": str(version)}
         left = len(items) - start - len(page)
         if left > 0:
             token = token or self._keep(items)
             text = json.dumps([version, token, start + len(page)])
             metadata["continue"] = base64.urlsafe_b64encode(text.encode()).decode()
-            if not query.get("labelSelector") and not query.get("fieldSelector"):
+            if not request.query.get("labelSelector") and not request.query.get("fieldSelector"):
                 metadata["remainingItemCount"] = left
         accept = request.headers.get("Accept", "")
         if "as=Table" in accept:
@@ -96,8 +97,20 @@ class Listing:
                 "metadata": metadata,
                 "items": [tables.partial(obj) for obj in page],
             }
-        items = [self.versioned(kind, obj) if kind.custom else _bare(obj) for obj in page]
+        return self.as_list(kind, page, metadata)
+
+    def as_list(self, kind: Kind, objects: list[Object], metadata: Object) -> Object:
+        """A list object."""
+        items = [self.versioned(kind, obj) if kind.custom else _bare(obj) for obj in objects]
         return {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": items}
+
+    def _reachable(self, version: str, *, exact: bool) -> None:
+        """Raise StatusError when the state of a version can't be had: it is to come, or only the latest is kept."""
+        latest = self._store.version
+        if version and int(version) > latest:
+            raise statuses.too_large_version(int(version), latest)
+        if exact and int(version) < latest:
+            raise statuses.gone(f"The provided resource version {version} is too old: {latest} is the only one kept.")
 
     async def watch(self, request: web.Request, kind: Kind, namespace: str, faults: Faults) -> web.StreamResponse:
         """Stream changes until the time is over or the client leaves. Raises StatusError."""
@@ -119,7 +132,7 @@ class Listing:
                 await response.write(b"".join(_line("ADDED", encode(obj, None)) for obj in initial))
             if query.get("sendInitialEvents") == "true":
                 await response.write(self._bookmark(kind, start, initial_end=True))
-            seconds = float(query.get("timeoutSeconds") or WATCH_SECONDS)
+            seconds = number(query, "timeoutSeconds") or WATCH_SECONDS
             bookmarks = query.get("allowWatchBookmarks") == "true"
             with suppress(TimeoutError, ConnectionError):
                 async with asyncio.timeout(seconds):
@@ -186,7 +199,7 @@ class Listing:
     def _match(self, request: web.Request, kind: Kind, namespace: str) -> Callable[[Object], bool]:
         by_label = selectors.labels(request.query.get("labelSelector", ""))
         known = ("metadata.name", "metadata.namespace", *_SELECTABLE.get(kind.plural, ()))
-        by_field = selectors.fields(request.query.get("fieldSelector", ""), known.__contains__)
+        by_field = selectors.fields(request.query.get("fieldSelector", ""), known)
         if not namespace:
             return lambda obj: by_label(obj) and by_field(obj)
         return lambda obj: obj["metadata"].get("namespace") == namespace and by_label(obj) and by_field(obj)
@@ -206,7 +219,7 @@ class Listing:
         try:
             version, token, start = json.loads(base64.urlsafe_b64decode(text))
         except (ValueError, binascii.Error, TypeError) as error:
-            raise statuses.bad_request("continue key is not valid") from error
+            raise statuses.bad_request(f"invalid continue token: continue key is not valid: {error}") from error
         return int(version), str(token), int(start)
 
 

@@ -12,21 +12,15 @@ import msgspec
 
 from fluxtui.sandbox import statuses
 from fluxtui.sandbox.admission import check, complete, prepare
-from fluxtui.sandbox.apply import Conflict, server_side_apply
+from fluxtui.sandbox.apply import refusal, server_side_apply
 from fluxtui.sandbox.fieldsets import ElementError
-from fluxtui.sandbox.jsonpatch import JsonPatchError, apply_json_patch
 from fluxtui.sandbox.kinds import Kind, Kinds
 from fluxtui.sandbox.managedfields import reset_fields, update_managed_fields
-from fluxtui.sandbox.mergepatch import merge_patch
 from fluxtui.sandbox.merging import ApplyError
+from fluxtui.sandbox.metadata import check_kept
+from fluxtui.sandbox.patches import APPLY_PATCH, patched
 from fluxtui.sandbox.store import Key, Object, Store
-from fluxtui.sandbox.strategic import StrategicMergeError, strategic_merge
 
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
-PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 NAMESPACE = "kubernetes"
 _SERVER_FIELDS = ("uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "selfLink")
 _WITHOUT_GENERATION = frozenset({"configmaps", "secrets", "events", "namespaces", "serviceaccounts", "leases", "nodes"})
@@ -40,6 +34,21 @@ class Write(msgspec.Struct, frozen=True, kw_only=True):
     force: bool = False
     validation: str = "Warn"
     """fieldValidation: Strict, Warn or Ignore."""
+    repeated: tuple[str, ...] = ()
+    """Paths of fields that the body had twice."""
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True):
+    """How an object is deleted."""
+
+    propagation: str = "Background"
+    """Background, Foreground or Orphan."""
+    preconditions: Object = {}
+    """uid and resourceVersion that it must have."""
+    dry_run: bool = False
+
+
+DELETION = Deletion()
 
 
 class Operations:
@@ -68,7 +77,7 @@ class Operations:
         obj = copy.deepcopy(obj)
         metadata = self._meta(kind, obj, namespace)
         if metadata.get("resourceVersion"):
-            raise statuses.bad_request("resourceVersion should not be set on objects to be created")
+            raise statuses.plain_error("resourceVersion should not be set on objects to be created")
         if not metadata.get("name"):
             if not metadata.get("generateName"):
                 cause = {"reason": "FieldValueRequired", "field": "metadata.name",
@@ -77,9 +86,6 @@ class Operations:
             metadata["name"] = f"{metadata['generateName']}{uuid.uuid4().hex[:5]}"
         for field in _SERVER_FIELDS:
             metadata.pop(field, None)
-        key = (namespace if kind.namespaced else "", metadata["name"])
-        if self.store.get(kind.store, key) is not None:
-            raise statuses.already_exists(key[1], kind.group, kind.plural)
         return self._insert(kind, obj, write)
 
     def _insert(self, kind: Kind, obj: Object, write: Write, *, applied: bool = False) -> Object:
@@ -95,6 +101,8 @@ class Operations:
         prepare(kind, obj, None)
         check(kind, obj, None)
         metadata = obj["metadata"]
+        if self.store.get(kind.store, _key(obj)) is not None:
+            raise statuses.already_exists(metadata["name"], kind.group, kind.plural)
         if write.dry_run:
             metadata.pop("resourceVersion", None)
             return obj
@@ -105,10 +113,7 @@ class Operations:
         live = self.get(kind, key)
         obj = copy.deepcopy(obj)
         metadata = self._meta(kind, obj, key[0])
-        if metadata.get("name") != key[1]:
-            raise statuses.bad_request(
-                f"the name of the object ({metadata.get('name')}) does not match the name on the URL ({key[1]})"
-            )
+        _named(metadata, key)
         version = metadata.get("resourceVersion")
         if version and version != live["metadata"]["resourceVersion"]:
             raise self._lost_race(kind, key)
@@ -126,44 +131,45 @@ class Operations:
             return self._apply(kind, key, live, patch, write, subresource)
         if live is None:
             raise statuses.not_found(key[1], kind.group, kind.plural)
-        base = self._as_version(kind, live)
-        try:
-            if content_type == JSON_PATCH:
-                changed = apply_json_patch(base, patch)
-            elif content_type == MERGE_PATCH:
-                changed = merge_patch(base, patch)
-            elif kind.custom:
-                raise statuses.unsupported_media_type(content_type, (JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
-            else:
-                changed = strategic_merge(base, patch, kind.schema)
-        except JsonPatchError as error:
-            message = f"the server rejected our request due to an error in our request: {error}"
-            raise statuses.StatusError(422, "Invalid", message, {}) from error
-        except StrategicMergeError as error:
-            raise statuses.bad_request(str(error)) from error
-        if not isinstance(changed, dict) or not isinstance(changed.get("metadata"), dict):
-            raise statuses.bad_request("the patch leaves no object")
-        version = changed["metadata"].get("resourceVersion")
+        changed = patched(kind, self._as_version(kind, live), content_type, patch)
+        if (changed.get("apiVersion"), changed.get("kind")) != (kind.api_version, kind.kind):
+            raise statuses.invalid_patch(f"{changed.get('apiVersion')}, Kind={changed.get('kind')} is not served here")
+        if not isinstance(changed.get("metadata"), dict) or not changed["metadata"].get("name"):
+            message = f"the name of the object ({key[1]} based on URL) was undeterminable: name must be provided"
+            raise statuses.bad_request(message)
+        metadata = self._meta(kind, changed, key[0])
+        _named(metadata, key)
+        version = metadata.get("resourceVersion")
         if version != live["metadata"]["resourceVersion"] and version:
             raise self._lost_race(kind, key)
-        return self._store(kind, live, changed, write, subresource), False
+        try:
+            return self._store(kind, live, changed, write, subresource), False
+        except statuses.StatusError as error:
+            if error.code == 400:
+                raise statuses.invalid_patch(str(error)) from error
+            raise
 
     def _apply(
         self, kind: Kind, key: Key, live: Object | None, patch: Any, write: Write, subresource: str
     ) -> tuple[Object, bool]:
-        if not isinstance(patch, dict) or not patch.get("apiVersion") or not patch.get("kind"):
-            raise statuses.bad_request("Object 'Kind' is missing in the patch, or apiVersion")
-        if patch.get("metadata", {}).get("managedFields"):
+        said = (patch.get("apiVersion") or "", patch.get("kind") or "") if isinstance(patch, dict) else ("", "")
+        if said != (kind.api_version, kind.kind):
+            raise statuses.bad_request(f"invalid object type: {_qualified(said[0])}, Kind={said[1]}")
+        if (patch.get("metadata") or {}).get("managedFields"):
             raise statuses.bad_request("metadata.managedFields must be nil")
         applied = copy.deepcopy(patch)
+        where = str((patch.get("metadata") or {}).get("namespace") or "")
         metadata = self._meta(kind, applied, key[0])
         metadata.setdefault("name", key[1])
+        _named(metadata, key)
         if subresource and live is None:
             raise statuses.not_found(key[1], kind.group, kind.plural)
         if metadata.get("uid") and (live is None or metadata["uid"] != live["metadata"]["uid"]):
-            raise statuses.conflict(key[1], kind.group, kind.plural, "uid mismatch")
+            found = f"the existing object has uid {live['metadata']['uid']}" if live else "no existing object was found"
+            message = f"uid mismatch: the provided object specified uid {metadata['uid']}, and {found}"
+            raise statuses.conflict(key[1], kind.group, kind.plural, message)
         version = metadata.pop("resourceVersion", None)
-        if version and (live is None or version != live["metadata"]["resourceVersion"]):
+        if version and live is not None and version != live["metadata"]["resourceVersion"]:
             raise self._lost_race(kind, key)
         try:
             merged, conflicts = server_side_apply(
@@ -177,10 +183,10 @@ class Operations:
                 ignored=reset_fields(custom=kind.custom, has_status=kind.has_status, subresource=subresource),
             )
         except ApplyError as error:
-            what = f"({key[0]}/{key[1]}; {kind.api_version}, Kind={kind.kind})"
-            raise statuses.internal_error(f"failed to create typed patch object {what}: {error}") from error
+            what = f"({where}/{key[1]}; {_qualified(kind.api_version)}, Kind={kind.kind})"
+            raise statuses.plain_error(f"failed to create typed patch object {what}: {error}") from error
         if conflicts:
-            raise _conflict(conflicts)
+            raise refusal(conflicts)
         if live is None:
             return self._insert(kind, merged, write, applied=True), True
         return self._store(kind, live, merged, write, subresource, applied=True), False
@@ -190,6 +196,9 @@ class Operations:
     ) -> Object:
         """Check and store a changed object; one that is the same is not written."""
         before, after = live["metadata"], obj["metadata"]
+        causes = check_kept(after, before)
+        if causes:
+            raise statuses.invalid(before["name"], kind.group, kind.kind, causes)
         for field in ("uid", "creationTimestamp", "deletionTimestamp", "generation", "deletionGracePeriodSeconds"):
             if field in before:
                 after[field] = before[field]
@@ -233,27 +242,25 @@ class Operations:
                 obj["status"] = copy.deepcopy(live["status"])
         return obj
 
-    def delete(
-        self,
-        kind: Kind,
-        key: Key,
-        *,
-        propagation: str = "Background",
-        preconditions: Object | None = None,
-        dry_run: bool = False,
-    ) -> tuple[Object, bool]:
+    def delete(self, kind: Kind, key: Key, deletion: Deletion = DELETION) -> tuple[Object, bool]:
         """Delete an object; the object and whether it is gone already. Raises StatusError."""
         live = self.get(kind, key)
         for field in ("uid", "resourceVersion"):
-            wanted = (preconditions or {}).get(field)
-            if wanted and wanted != live["metadata"].get(field):
-                label = "UID" if field == "uid" else "ResourceVersion"
-                message = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: "
-                raise statuses.conflict(key[1], kind.group, kind.plural, message + str(live["metadata"].get(field)))
-        if dry_run:
+            wanted = deletion.preconditions.get(field)
+            found = live["metadata"].get(field)
+            if wanted and wanted != found:
+                label, happened = (
+                    ("UID", "deleted and then recreated") if field == "uid" else ("ResourceVersion", "modified")
+                )
+                message = (
+                    f"the {label} in the precondition ({wanted}) does not match the {label} in record ({found}). "
+                    f"The object might have been {happened}"
+                )
+                raise statuses.conflict(key[1], "", kind.kind, message)
+        if deletion.dry_run:
             return live, True
         finalizers = list(live["metadata"].get("finalizers") or [])
-        extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
+        extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(deletion.propagation)
         obj = copy.deepcopy(live)
         if extra and extra not in finalizers:
             finalizers.append(extra)
@@ -321,7 +328,8 @@ class Operations:
     def _read(self, kind: Kind, obj: Object, write: Write) -> Object:
         """An object as its type has it, with defaults. Raises StatusError 400, also for unknown fields if so asked."""
         obj, unknown = complete(kind, obj)
-        warnings = [f'unknown field "{path}"' for path in unknown]
+        warnings = [f'duplicate field "{path}"' for path in write.repeated]
+        warnings += [f'unknown field "{path}"' for path in unknown]
         if warnings and write.validation == "Strict":
             raise statuses.bad_request(
                 f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: '
@@ -356,22 +364,17 @@ class Operations:
         return statuses.conflict(key[1], kind.group, kind.plural, message)
 
 
-def _conflict(conflicts: list[Conflict]) -> statuses.StatusError:
-    causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {item.who}", "field": item.field}
-        for item in conflicts
-    ]
-    if len(conflicts) == 1:
-        text = f"1 conflict: conflict with {conflicts[0].who}: {conflicts[0].field}"
-    else:
-        owners: dict[str, list[str]] = {}
-        for item in conflicts:
-            owners.setdefault(item.who, []).append(item.field)
-        lines = [
-            line for who, paths in owners.items() for line in (f"conflicts with {who}:", *(f"- {p}" for p in paths))
-        ]
-        text = f"{len(conflicts)} conflicts: " + "\n".join(lines)
-    return statuses.apply_conflict(f"Apply failed with {text}", causes)
+def _named(metadata: Object, key: Key) -> None:
+    """Raise StatusError 400 when an object has not the name that it is sent under."""
+    if metadata.get("name") != key[1]:
+        raise statuses.bad_request(
+            f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({key[1]})"
+        )
+
+
+def _qualified(api_version: str) -> str:
+    """A version with its group, also where that is empty, as messages about types write it."""
+    return api_version if "/" in api_version else f"/{api_version}"
 
 
 def _content(obj: Object) -> Object:

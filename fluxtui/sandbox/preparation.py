@@ -71,7 +71,6 @@ def _namespace(obj: Object, old: Object | None) -> None:
 
 def _pod(obj: Object, old: Object | None) -> None:
     spec = obj["spec"]
-    spec.setdefault("enableServiceLinks", True)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     spec.setdefault("priority", 0)
     spec.setdefault("serviceAccountName", "default")

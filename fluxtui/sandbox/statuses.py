@@ -31,7 +31,9 @@ class StatusError(Exception):
             "reason": self.reason,
             "code": self.code,
         }
-        if self.details:
+        if not self.reason:
+            del status["reason"]
+        if self.details is not None:
             status["details"] = self.details
         return status
 
@@ -74,7 +76,7 @@ def no_such_path() -> StatusError:
 
 def method_not_allowed() -> StatusError:
     """405."""
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
 def not_acceptable(accepted: str) -> StatusError:
@@ -104,10 +106,21 @@ def gone(message: str) -> StatusError:
     return StatusError(410, "Expired", message)
 
 
-def unsupported_media_type(content_type: str, supported: Sequence[str]) -> StatusError:
-    """415."""
+def unsupported_media_type() -> StatusError:
+    """415 for a patch of an unknown kind."""
+    return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+
+
+def unknown_format(supported: Sequence[str]) -> StatusError:
+    """415 for a body."""
     message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(supported)
     return StatusError(415, "UnsupportedMediaType", message)
+
+
+def invalid_patch(problem: str) -> StatusError:
+    """422 for what a patch makes of an object."""
+    cause = {"reason": "FieldValueInvalid", "message": f"Invalid value: {problem}", "field": "patch"}
+    return StatusError(422, "Invalid", f' "" is invalid: patch: {cause["message"]}', {"causes": [cause]})
 
 
 def invalid(name: str, group: str, kind: str, causes: Sequence[Object]) -> StatusError:
@@ -129,6 +142,18 @@ def too_many_requests(seconds: int) -> StatusError:
 def internal_error(message: str) -> StatusError:
     """500."""
     return StatusError(500, "InternalError", f"Internal error occurred: {message}")
+
+
+def too_large_version(version: int, latest: int) -> StatusError:
+    """504: a version that is not reached yet."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    message = f"Timeout: Too large resource version: {version}, current: {latest}"
+    return StatusError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+
+
+def plain_error(message: str) -> StatusError:
+    """500 without a reason: what a server answers to mistakes it has no better answer for."""
+    return StatusError(500, "", message)
 
 
 def success(**more: Any) -> Object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.contract.conftest import MERGE, Api
 from tests.contract.test_objects import config_map
 
@@ -145,3 +147,45 @@ async def test_discovery_is_had_the_old_way_too(api: Api) -> None:
     assert found["namespaces"]["namespaced"] is False
     assert "pods/status" in found
     assert (await api.send("GET", "/version")).body["major"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        ("x", "ab"), ("!x", "c"), ("x=1", "a"), ("x == 1", "a"), ("x!=1", "bc"), ("x in (1,2)", "ab"),
+        ("x in(1),y", "a"), ("x notin (1)", "bc"), ("x>1", "b"), ("x<2", "a"), ("x=", ""), ("x in ()", ""), 
+        ("x notin (1,)", "bc"),
+        ("y = two , x", "a"),
+    ],
+)  # fmt: skip
+async def test_labels_select(api: Api, selector: str, names: str) -> None:
+    for name, labels in (("a", {"x": "1", "y": "two"}), ("b", {"x": "2"}), ("c", {})):
+        await api.create("leases", {"metadata": {"name": name, "labels": labels}}, "coordination.k8s.io/v1")
+    path = api.path("leases", group="coordination.k8s.io/v1")
+    answer = await api.send("GET", path, labelSelector=selector)
+    assert answer.status == 200, answer
+    assert "".join(item["metadata"]["name"] for item in answer.body["items"]) == names
+
+
+@pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("x in (1", "unable to parse requirement: found '', expected: ',' or ')'"),
+        ("x=1 y", "found 'y', expected: ',' or 'end of string'"),
+        ("=1", "found '=', expected: !, identifier, or 'end of string'"),
+        ("x,", "found '', expected: identifier after ','"),
+        ("!", "unable to parse requirement: found '', expected: identifier"),
+        ("x gt 1", "unable to parse requirement: found 'gt', expected: in, notin, =, ==, !=, gt, lt"),
+        ("x!", "unable to parse requirement: found '!', expected: in, notin, =, ==, !=, gt, lt"),
+    ],
+)
+async def test_label_selectors_are_read_strictly(api: Api, selector: str, message: str) -> None:
+    answer = await api.send("GET", api.path("configmaps"), labelSelector=selector)
+    assert (answer.status, answer.body["message"]) == (400, message)
+
+
+async def test_fields_select_with_escapes(api: Api) -> None:
+    await api.create("leases", {"metadata": {"name": "a"}}, "coordination.k8s.io/v1")
+    path = api.path("leases", group="coordination.k8s.io/v1")
+    found = (await api.send("GET", path, fieldSelector="metadata.name!=a\\,b,metadata.name!=c")).body["items"]
+    assert [item["metadata"]["name"] for item in found] == ["a"]

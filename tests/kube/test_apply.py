@@ -61,13 +61,6 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def strict(request: pytest.FixtureRequest) -> None:
-    """For what only a server does that checks the built-in kinds against their schemas."""
-    if "sandbox" in request.node.name:
-        pytest.skip("the sandbox does not check the built-in kinds against their whole schemas")
-
-
-@pytest.fixture
 async def namespace(client: Client) -> str:
     name = f"apply-{next(_NUMBERS)}"
     obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -254,7 +247,7 @@ async def test_every_refused_object_is_named(client: Client, namespace: str) -> 
     assert await get(client, objects[0]) is None
 
 
-async def test_secrets_do_not_show_in_refusals(strict: None, client: Client, namespace: str) -> None:
+async def test_secrets_do_not_show_in_refusals(client: Client, namespace: str) -> None:
     secret: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": namespace}}
     with pytest.raises(ApplyError) as caught:
         await Applier(client).apply([{**secret, "type": "x" * 300, "data": {"key!": "aHVudGVyMg=="}}], OPTIONS)
@@ -272,7 +265,7 @@ async def test_secrets_do_not_show_in_previews(client: Client, namespace: str) -
     assert (after or {})["data"] == {"same": "***", "k": "*** (after)"}
 
 
-async def test_fields_the_schema_does_not_have_are_left_out(strict: None, client: Client, namespace: str) -> None:
+async def test_fields_the_schema_does_not_have_are_left_out(client: Client, namespace: str) -> None:
     obj = deployment("web", namespace)
     obj["spec"]["typo"] = 1
     obj["spec"]["template"]["spec"]["containers"][0]["bogus"] = {"deep": True}
