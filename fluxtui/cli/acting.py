@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import click
 import msgspec
 
 from fluxtui.cli import output
+from fluxtui.cli.asking import confirmed
 from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, list_objects
 from fluxtui.cli.options import EXIT_CODES, Place, Selection, form_option, gathered
 from fluxtui.cli.options import query as query_of
@@ -175,22 +175,13 @@ class _Performance:
         return self._clients[cluster]
 
     def _confirmed(self, plan: Plan) -> bool:
-        """Ask a terminal where that is due; raises nothing, a closed terminal is a no."""
-        asked = asked_at_a_terminal()
-        if plan.protected and not asked:
-            click.echo(f"✗ protected: {', '.join(plan.protected)}; --yes is needed", err=True)
-            return False
-        try:
-            for cluster in plan.protected:
-                if click.prompt(f"{plan.action} on {cluster}: type its name to go on", default="", err=True) != cluster:
-                    return False
-            if asked and not self._where.explicit and len(plan.clusters) > 1:
-                for ref in plan.targets:
-                    click.echo(f"  {ref.cluster}  {ref.kind.lower()}/{ref.path}", err=True)
-                return click.confirm(f"{plan.action} these in {len(plan.clusters)} clusters?", err=True)
-        except click.Abort:
-            return False
-        return True
+        several = not self._where.explicit and len(plan.clusters) > 1
+        return confirmed(
+            plan.action,
+            plan.protected,
+            f"{plan.action} these in {len(plan.clusters)} clusters?" if several else "",
+            (f"{ref.cluster}  {ref.kind.lower()}/{ref.path}" for ref in plan.targets),
+        )
 
     def _show_step(self, step: Step) -> None:
         click.echo(f"► {self._name(step.ref)}: {step.text}", err=True)
@@ -208,11 +199,6 @@ class _Performance:
             took = f" ({outcome.seconds:.1f}s)" if outcome.good and outcome.action.reconciles else ""
             refused = "refused: " if outcome.ending is Ending.REFUSED else ""
             click.echo(f"{sign} {self._name(outcome.ref)}: {refused}{outcome.message}{took}")
-
-
-def asked_at_a_terminal() -> bool:
-    """Whether somebody is there who can answer."""
-    return sys.stdin.isatty()
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

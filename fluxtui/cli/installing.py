@@ -1,35 +1,40 @@
-"""Installing and uninstalling on several clusters, one after another."""
+"""What `install` and `uninstall` have in common: ask back where that is due, work on all clusters at once, report."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import click
 
-from fluxtui.engine.installation import InstallationError, Report
-from fluxtui.kube import kubeconfig
+from fluxtui.cli.asking import asked_at_a_terminal, confirmed
+from fluxtui.cli.contact import ask_all
+from fluxtui.cli.options import Selection
+from fluxtui.engine.installation import Report
+from fluxtui.fleet.commands import matching
 from fluxtui.kube.client import Client
-from fluxtui.kube.errors import ConfigError, KubeError
+
+Work = Callable[[Client, Report], Awaitable[Report]]
 
 
-async def on_clusters(
-    files: Sequence[str], patterns: Sequence[str], work: Callable[[Client], Awaitable[Report]]
-) -> int:
-    """Do something on every selected cluster and print its report; the exit code."""
-    try:
-        contexts = kubeconfig.select(kubeconfig.load(files), patterns)
-    except ConfigError as error:
-        click.echo(f"fluxtui: {error}", err=True)
-        return 2
-    code = 0
-    for context in contexts:
-        try:
-            async with Client(context) as client:
-                report = await work(client)
-        except (KubeError, InstallationError) as error:
-            click.echo(f"{context.id}: {error}", err=True)
-            code = 1
-            continue
+def agreed(where: Selection, action: str, question: str, *, insist: bool) -> bool:
+    """Whether the user wants it: protected clusters want their name typed, a terminal is asked the question.
+
+    `insist`: without a terminal that could answer the question, only --yes is an answer.
+    """
+    clusters = [context.id for context in where.contexts]
+    if insist and not asked_at_a_terminal():
+        click.echo(f"✗ {action} asks before it goes on; --yes is needed", err=True)
+        return False
+    return confirmed(action, matching(where.settings.clusters.protected, clusters), question, clusters)
+
+
+def on_clusters(where: Selection, work: Work) -> int:
+    """Do something on every selected cluster and print what was done there, done in part too; the exit code."""
+    reports = {context.id: Report([]) for context in where.contexts}
+    answers = asyncio.run(ask_all(where.contexts, where.timeout, lambda client: work(client, reports[client.id])))
+    for cluster, report in reports.items():
         for line in report.lines:
-            click.echo(f"{context.id}: {line}")
-    return code
+            click.echo(f"{cluster}: {line}" if where.several else line)
+    answers.complain()
+    return 1 if answers.troubles else 0

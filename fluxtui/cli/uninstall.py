@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import click
 
+from fluxtui.cli.options import Place, cluster_options
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--kubeconfig", "files", multiple=True, metavar="FILE", help="Kubeconfig file or glob; repeatable.")
-@click.option(
-    "--context", "patterns", multiple=True, metavar="NAME", help="Context or pattern; repeatable; default all."
-)
+HELP = """Remove the CRDs that install has put on the selected clusters, all Flux objects of those kinds, and the
+namespace flux-system.
+
+What the objects applied stays and goes on running: their finalizers are taken away first, so that nothing is pruned.
+A cluster on which an engine or controllers run is refused: stop them first. CRDs and a namespace that are not
+fluxtui's are left alone.
+
+It asks before it goes on; without a terminal, --yes is needed. Clusters that the settings protect want their name
+typed, or --yes.
+
+Exit codes: 0 done everywhere; 1 a cluster failed or was refused, or the answer was no (what was done on the others
+is printed all the same); 2 wrong usage, settings or kubeconfig."""
+
+
+@click.command(help=HELP)
 @click.option("--keep-namespace", is_flag=True, help="Leave the namespace flux-system.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
-def command(files: tuple[str, ...], patterns: tuple[str, ...], keep_namespace: bool, dry_run: bool, yes: bool) -> None:
-    """Remove the CRDs that install has put on the selected clusters, and all Flux objects of those kinds.
-
-    What the objects applied stays and goes on running. A cluster on which an engine runs is refused; CRDs of upstream
-    Flux are left alone.
-
-    Exit codes: 0 done; 1 a cluster failed or was refused; 2 wrong usage or kubeconfig.
-    """
-    from fluxtui.cli.installing import on_clusters
+@click.option("-y", "--yes", is_flag=True, help="Do not ask back.")
+@cluster_options("5m")
+def command(keep_namespace: bool, dry_run: bool, yes: bool, place: Place) -> None:
+    """Uninstall."""
+    from fluxtui.cli.installing import agreed, on_clusters
     from fluxtui.engine.installation import uninstall
 
-    if not (yes or dry_run):
-        click.confirm("Remove the Flux CRDs and all Flux objects?", abort=True)
-    code = asyncio.run(
-        on_clusters(files, patterns, lambda client: uninstall(client, keep_namespace=keep_namespace, dry_run=dry_run))
+    where = place.select()
+    question = "remove the Flux CRDs and all Flux objects from these clusters?"
+    if not (yes or dry_run or agreed(where, "uninstall", question, insist=True)):
+        click.echo("nothing was done", err=True)
+        sys.exit(1)
+    code = on_clusters(
+        where,
+        lambda client, report: uninstall(client, report, keep_namespace=keep_namespace, dry_run=dry_run),
     )
     sys.exit(code)

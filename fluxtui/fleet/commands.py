@@ -61,7 +61,7 @@ class Commands:
 
     def is_protected(self, cluster: str) -> bool:
         """Whether an action on a cluster wants its name typed."""
-        return any(fnmatch.fnmatchcase(cluster, pattern) for pattern in self._protected)
+        return bool(matching(self._protected, (cluster,)))
 
     async def plan(self, action: Action, refs: Iterable[Ref], *, reason: str = "", until: str = "") -> Plan:
         """Look at every object as it is now and at our permissions, and say what would be done.
@@ -78,7 +78,7 @@ class Commands:
             tasks = [group.create_task(guarded(ref)) for ref in dict.fromkeys(refs)]
         items = tuple(task.result() for task in tasks)
         clusters = dict.fromkeys(item.ref.cluster for item in items if not item.refusal)
-        protected = tuple(cluster for cluster in clusters if self.is_protected(cluster))
+        protected = matching(self._protected, clusters)
         return Plan(action, items, protected, one_line(reason), until)
 
     async def execute(
@@ -136,6 +136,11 @@ class Commands:
         resource = await client.resource_for((ref.group, "", ref.kind))
         obj = await client.get(resource, ref.name, ref.namespace)
         return client, resource, row_of(ref.cluster, obj, self._clock())
+
+
+def matching(patterns: Sequence[str], clusters: Iterable[str]) -> tuple[str, ...]:
+    """Those clusters that one of the patterns means."""
+    return tuple(cluster for cluster in clusters if any(fnmatch.fnmatchcase(cluster, each) for each in patterns))
 
 
 class _Run:

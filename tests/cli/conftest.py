@@ -33,10 +33,10 @@ class Fleet:
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Fleet]]]:
-    """`fleet = await start("east", "west")`: clusters with Flux's CRDs, in one kubeconfig."""
+    """`fleet = await start("east", "west")`: clusters with Flux's CRDs, or bare ones, in one kubeconfig."""
     async with AsyncExitStack() as stack:
 
-        async def begin(*names: str) -> Fleet:
+        async def begin(*names: str, flux: bool = True) -> Fleet:
             fleet = Fleet(tmp_path / "kubeconfig")
             merged = {"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []}
             for name in names:
@@ -44,7 +44,8 @@ async def start(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Fleet]]
                 fleet.clusters[name] = cluster
                 client = await stack.enter_async_context(Client(context_of(cluster, tmp_path)))
                 fleet.clients[name] = client
-                await install(client)
+                if flux:
+                    await install(client)
                 own = cluster.kubeconfig()
                 for part in ("clusters", "users", "contexts"):
                     merged[part] += own[part]

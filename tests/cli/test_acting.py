@@ -103,7 +103,7 @@ async def test_a_terminal_is_asked_when_several_clusters_are_meant(
     start: Start, answer: str, done: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet = await fleet_of(start, "east", "west")
-    monkeypatch.setattr("fluxtui.cli.acting.asked_at_a_terminal", lambda: True)
+    monkeypatch.setattr("fluxtui.cli.asking.asked_at_a_terminal", lambda: True)
     result = await fleet.run("suspend", "ks", "apps", stdin=f"{answer}\n")
     assert "suspend these in 2 clusters?" in result.stderr
     assert result.exit_code == (0 if done else 1)
