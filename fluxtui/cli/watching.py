@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
 
 
 async def follow(where: Selection, meant: Wanted, selector: str, query: Query, form: str, *, headings: bool) -> int:
-    """Print rows now and after each change; returns the exit code when interrupted: 1 if a cluster was not heard."""
-    follower = _Follower(where, meant, selector, query, form, headings=headings)
+    """Print rows now and after each change; returns the exit code when interrupted: 1 if a cluster was not heard.
+
+    Raises BrokenPipeError when nobody reads any more.
+    """
     interrupted = asyncio.Event()
+    follower = _Follower(where, meant, selector, query, form, headings=headings, close=interrupted.set)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
@@ -42,12 +46,22 @@ async def follow(where: Selection, meant: Wanted, selector: str, query: Query, f
             )
         for task in (waiting, *tasks):
             task.cancel()
+    if follower.closed:
+        raise follower.closed
     return 1 if follower.silent else 0
 
 
 class _Follower:
     def __init__(
-        self, where: Selection, meant: Wanted, selector: str, query: Query, form: str, *, headings: bool
+        self,
+        where: Selection,
+        meant: Wanted,
+        selector: str,
+        query: Query,
+        form: str,
+        *,
+        headings: bool,
+        close: Callable[[], None],
     ) -> None:
         self._where = where
         self._meant = meant
@@ -55,10 +69,13 @@ class _Follower:
         self._query = query
         self._form = form
         self._headings = headings
+        self._close = close
         self._widths: list[int] = []
         self._shown: dict[Any, tuple[Any, ...]] = {}
         self.silent: set[str] = set()
         """Clusters that are not heard at the moment."""
+        self.closed: BrokenPipeError | None = None
+        """Set when nobody reads any more."""
 
     async def cluster(self, context: Context) -> None:
         """Follow one cluster; ends only when it serves nothing of what is wanted."""
@@ -100,7 +117,12 @@ class _Follower:
         )
         async with contextlib.aclosing(batches):
             async for batch in batches:
-                self._print(client.id, batch)
+                try:
+                    self._print(client.id, batch)
+                except BrokenPipeError as error:
+                    self.closed = error
+                    self._close()
+                    return
 
     def _heard(self, cluster: str, state: WatchState) -> None:
         from fluxtui.kube.watch import Phase

@@ -97,7 +97,7 @@ async def uninstall(
     report = report or Report([])
     holders = await _holders(client)
     if holders:
-        raise InstallationError(f"{', '.join(holders)} reconciles this cluster: stop it first")
+        raise InstallationError(f"this cluster is being reconciled by {', '.join(holders)}: stop that first")
     suffix = " (dry run)" if dry_run else ""
     crds = await _own_crds(client)
     objects = [obj for crd in crds for obj in await _objects(client, crd)]

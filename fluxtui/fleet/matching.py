@@ -55,18 +55,19 @@ def compiled(node: Node | None, now: float) -> Predicate:
 
 
 def _all(terms: list[Predicate]) -> Predicate:
-    first, *others = terms
-    if not others:
-        return first
-    rest = _all(others)
+    """Whether all hold. Halved again and again: as fast as written out, and no deeper than the logarithm."""
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    first, rest = _all(terms[:middle]), _all(terms[middle:])
     return lambda row: first(row) and rest(row)
 
 
 def _any(terms: list[Predicate]) -> Predicate:
-    first, *others = terms
-    if not others:
-        return first
-    rest = _any(others)
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    first, rest = _any(terms[:middle]), _any(terms[middle:])
     return lambda row: first(row) or rest(row)
 
 

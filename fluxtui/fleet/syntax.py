@@ -42,6 +42,8 @@ _TERM = re.compile(r"([A-Za-z]+)(!=|!~|<=|>=|=|~|<|>)")
 _WORD_END = re.compile(r"[\s()]")
 _PLAIN = re.compile(r"[^\s()\"!,\\]+")
 _WORDS = frozenset({"or", "and", "-l"})
+_DEEPEST = 50
+"""Brackets and negations inside each other; a filter that people write has three."""
 
 
 class QueryError(ValueError):
@@ -139,6 +141,7 @@ class _Reader:
     def __init__(self, text: str, check: Callable[[Field], None]) -> None:
         self.text = text
         self.position = 0
+        self._depth = 0
         self._check = check
 
     def ended(self) -> bool:
@@ -181,7 +184,15 @@ class _Reader:
         return terms[0] if len(terms) == 1 else All(tuple(terms))
 
     def term(self) -> Node:
-        start = self.position
+        if self._depth == _DEEPEST:
+            raise QueryError(f"more than {_DEEPEST} terms inside each other", self.position)
+        self._depth += 1
+        try:
+            return self._term(self.position)
+        finally:
+            self._depth -= 1
+
+    def _term(self, start: int) -> Node:
         if self.text[start] == "!":
             self.position += 1
             self.space()

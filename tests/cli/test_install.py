@@ -206,7 +206,7 @@ async def test_an_engine_that_runs_is_in_the_way_of_uninstall_only(start: Start)
     assert (await fleet.run("install")).exit_code == 0
     result = await fleet.run("uninstall", "--yes")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "✗ one: fluxtui_bastion_1 reconciles this cluster: stop it first\n"
+    assert result.stderr == "✗ one: this cluster is being reconciled by fluxtui_bastion_1: stop that first\n"
     assert sorted(await definitions(client)) == NAMES
 
 

@@ -154,3 +154,17 @@ def test_any_text_is_a_query_or_a_mistake(text: str) -> None:
     query = Query.parse(text)
     assert Query.parse(str(query)) == query
     assert isinstance(query.matcher(SECONDS)(ROWS["api"]), bool)
+
+
+@pytest.mark.parametrize("text", ["!" * 5000 + "a", "(" * 5000 + "a" + ")" * 5000])
+def test_what_is_too_deep_is_a_mistake(text: str) -> None:
+    mistake = mistake_in(text)
+    assert mistake is not None
+    assert mistake.message == "more than 50 terms inside each other"
+
+
+@pytest.mark.parametrize("text", [" ".join(["api"] * 5000), " or ".join(["kind=git"] * 5000 + ["kind=ks"])])
+def test_many_terms_are_no_trouble(text: str) -> None:
+    query = Query.parse(text)
+    assert query.matcher(SECONDS)(ROWS["api"])
+    assert Query.parse(str(query)) == query
