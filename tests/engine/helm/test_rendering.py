@@ -9,7 +9,7 @@ import pytest
 
 from fluxtui.engine.adapters import helm
 from fluxtui.engine.adapters.helm import ChartError, RenderError, Rendering, ValuesError
-from fluxtui.engine.controllers.helm.manifests import keeps, running_at, sort_out
+from fluxtui.engine.controllers.helm.manifests import keeps, parse_stored, running_at, sort_out
 
 pytest.importorskip("helm_python", reason="Helm's SDK is not installed (pip install 'fluxtui[helm]')")
 
@@ -142,3 +142,13 @@ def test_hooks_run_by_weight_and_are_no_part_of_the_release(chart: Path) -> None
     assert labels["helm.toolkit.fluxcd.io/namespace"] == "apps"
     assert "# Source: demo/templates/config.yaml" in manifest.text
     assert "kind: Job" not in manifest.text
+
+
+@pytest.mark.parametrize("text", ["1e3", "0658", "yes", "null", "2022-01-01", "0o17", "12:30:45"])
+def test_text_stays_text_in_what_is_stored(chart: Path, text: str) -> None:
+    rendered = helm.render(helm.load(chart), {"colour": text}, WHAT)
+    manifest = sort_out(rendered, name="shop", namespace="web", owner=("apps", "shop"))
+    assert manifest.objects[0]["data"]["colour"] == text
+    assert f'colour: "{text}"\n' in manifest.text
+    stored = {"name": "shop", "version": 1, "manifest": manifest.text}
+    assert [obj["data"]["colour"] for obj in parse_stored(stored)] == [text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +50,9 @@ def test_the_digest_of_values_is_that_of_their_yaml() -> None:
     assert config_digest({"replicas": 2, "config": {"colour": "blue"}}) == (
         "sha256:56a64ae757c0c4f9914aea85abab0679e51e6789984f841a01819936b5ac5a8f"
     )
+    text = 'hash: "1e3"\nmode: "0755"\nnumber: 1000\nswitch: "on"\n'
+    values = {"switch": "on", "hash": "1e3", "mode": "0755", "number": 1000}
+    assert config_digest(values) == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     assert config_digest({}) == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 

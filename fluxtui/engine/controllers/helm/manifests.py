@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-import yaml
 
 from fluxtui.api.kinds import HELM_GROUP as GROUP
 from fluxtui.engine.adapters.helm import Object, Rendered, documents
+from fluxtui.kustomize import output
 
 HOOK = "helm.sh/hook"
 WEIGHT = "helm.sh/hook-weight"
@@ -171,4 +171,4 @@ def _rank(obj: Object) -> int:
 
 
 def _print(obj: Object) -> str:
-    return yaml.dump(obj, Dumper=yaml.CSafeDumper, width=1 << 30, allow_unicode=True)
+    return output.document(obj)

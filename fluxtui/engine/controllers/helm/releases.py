@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import yaml
-
 from fluxtui.api.helm import HelmRelease
 from fluxtui.engine.adapters import helm_storage
 from fluxtui.engine.adapters.helm import Chart, Object, Values
@@ -21,6 +19,7 @@ from fluxtui.engine.adapters.helm_storage import Release
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import now
 from fluxtui.kube.errors import AlreadyExists, NotFound
+from fluxtui.kustomize import output
 
 MANAGER = "helm-controller"
 _MAX_NAME = 53
@@ -50,7 +49,7 @@ def storage_namespace(obj: HelmRelease) -> str:
 
 def config_digest(values: Values) -> str:
     """Digest of a release's values: SHA-256 of their YAML with sorted keys; of nothing when there are none."""
-    text = yaml.dump(values, Dumper=yaml.CSafeDumper, width=1 << 30, allow_unicode=True) if values else ""
+    text = output.document(values) if values else ""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
