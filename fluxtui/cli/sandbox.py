@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -48,12 +48,18 @@ def command(clusters: int, names: str | None, kubeconfig_out: Path | None, no_si
     with ExitStack() as stack:
         if kubeconfig_out is None:
             kubeconfig_out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxtui-"))) / "kubeconfig"
-        stack.callback(lambda path: path.unlink(missing_ok=True), kubeconfig_out)
+        stack.callback(_remove, kubeconfig_out)
         try:
             asyncio.run(_serve(chosen, kubeconfig_out, simulate=not no_simulate, speed=speed))
         except OSError as error:
             click.echo(f"fluxtui sandbox: {error}", err=True)
             sys.exit(1)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file; one that could not be written is not there."""
+    with suppress(OSError):
+        path.unlink()
 
 
 async def _serve(names: list[str], kubeconfig: Path, *, simulate: bool, speed: float) -> None:

@@ -62,7 +62,7 @@ class Logs:
                 del self._buffers[key]
 
     def lines(self, pod: Object, query: Mapping[str, str]) -> list[bytes]:
-        """The lines that a request asks for. Raises StatusError 400 for an unknown container."""
+        """The lines that a request asks for. Raises StatusError 400 for an unknown container, or bad numbers."""
         key = (pod["metadata"]["uid"], _container(pod, query))
         if query.get("previous") in ("true", "1"):
             found = self._previous.get(key)
@@ -71,7 +71,7 @@ class Logs:
                 raise bad_request(f'previous terminated container "{key[1]}" in pod "{name}" not found')
             return _cut(found, query, self._clock())
         buffer = self._buffers.get(key)
-        return _cut(list(buffer.lines), query, self._clock()) if buffer else []
+        return _cut(list(buffer.lines) if buffer else [], query, self._clock())
 
     async def follow(self, pod: Object, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         """The lines that are there, then new ones until the pod is gone."""
@@ -104,15 +104,18 @@ def _container(pod: Object, query: Mapping[str, str]) -> str:
 
 
 def _cut(lines: list[Line], query: Mapping[str, str], now: datetime) -> list[bytes]:
-    if query.get("sinceSeconds"):
-        since = now - timedelta(seconds=int(query["sinceSeconds"]))
-        lines = [line for line in lines if line.time >= since]
-    if query.get("sinceTime"):
-        moment = datetime.fromisoformat(query["sinceTime"].replace("Z", "+00:00"))
-        lines = [line for line in lines if line.time >= moment]
-    if query.get("tailLines"):
-        count = int(query["tailLines"])
-        lines = lines[-count:] if count else []
+    try:
+        if query.get("sinceSeconds"):
+            since = now - timedelta(seconds=int(query["sinceSeconds"]))
+            lines = [line for line in lines if line.time >= since]
+        if query.get("sinceTime"):
+            moment = datetime.fromisoformat(query["sinceTime"].replace("Z", "+00:00"))
+            lines = [line for line in lines if line.time >= moment]
+        if query.get("tailLines"):
+            count = int(query["tailLines"])
+            lines = lines[-count:] if count else []
+    except (ValueError, TypeError, OverflowError) as error:
+        raise bad_request(f"sinceSeconds, sinceTime or tailLines is not valid: {error}") from error
     return [_bytes(line, query) for line in lines]
 
 

@@ -60,11 +60,20 @@ def check_metadata(kind: Kind, metadata: Object) -> list[Cause]:
 
 def check_kept(metadata: Object, old: Object) -> list[Cause]:
     """Which fields of the metadata that is sent are not what they were, though the server alone sets them."""
-    return [
+    causes = [
         invalid(f"metadata.{field}", metadata[field], "field is immutable")
         for field in ("uid", "deletionTimestamp")
         if metadata.get(field) and metadata[field] != old.get(field)
     ]
+    added = sorted(set(metadata.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+    if added and old.get("deletionTimestamp"):
+        listed = ", ".join(f'"{name}"' for name in added)
+        message = (
+            "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+            f"[]string{{{listed}}}"
+        )
+        causes.append({"reason": "FieldValueForbidden", "message": message, "field": "metadata.finalizers"})
+    return causes
 
 
 def key_problems(key: str) -> list[str]:

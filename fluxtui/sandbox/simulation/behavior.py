@@ -26,6 +26,8 @@ class Behavior(msgspec.Struct, frozen=True):
     """What becomes of a pod."""
 
     what: str
+    unknown: str
+    """What was asked for but is no behavior."""
     delay: float
     """Seconds from the start of the pod to its being ready or done."""
     exit_message: str
@@ -36,7 +38,8 @@ def behavior_of(pod: Object, *, job: bool) -> Behavior:
     """The behavior of a pod; pods of Jobs complete unless they are told otherwise."""
     annotations = pod["metadata"].get("annotations") or {}
     what = annotations.get(f"{PREFIX}behavior", "complete" if job else "ready")
-    if what not in BEHAVIORS:
+    unknown = "" if what in BEHAVIORS else what
+    if unknown:
         what = "ready"
     found = _DELAY.fullmatch(annotations.get(f"{PREFIX}delay", ""))
     if found:
@@ -44,7 +47,11 @@ def behavior_of(pod: Object, *, job: bool) -> Behavior:
     else:
         delay = SLOW_SECONDS if what == "slow" else 0.3 + _fraction(pod["metadata"]["name"]) * 0.9
     return Behavior(
-        what, delay, annotations.get(f"{PREFIX}exit-message", "fatal: exit"), annotations.get(f"{PREFIX}log", "")
+        what,
+        unknown,
+        delay,
+        annotations.get(f"{PREFIX}exit-message", "fatal: exit"),
+        annotations.get(f"{PREFIX}log", ""),
     )
 
 

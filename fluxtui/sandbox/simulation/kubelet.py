@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from fluxtui.sandbox.logs import Logs
 from fluxtui.sandbox.operations import Operations
-from fluxtui.sandbox.simulation.behavior import Behavior, behavior_of
+from fluxtui.sandbox.simulation.behavior import BEHAVIORS, Behavior, behavior_of
 from fluxtui.sandbox.simulation.workloads import NODES, Deployments, Jobs, PodSets
 from fluxtui.sandbox.simulation.writing import KUBELET, Writer, condition
 from fluxtui.sandbox.store import Change, Key, Object, StoreName, key_of
@@ -133,6 +133,9 @@ class Pods:
             text = f"Successfully assigned {metadata['namespace']}/{metadata['name']} to {node}"
             self._writer.event(pod, "Normal", "Scheduled", text, "default-scheduler")
         behavior = behavior_of(pod, job=_of_job(pod))
+        if behavior.unknown:
+            text = f"{behavior.unknown!r} is none of {', '.join(BEHAVIORS)}: the pod becomes ready"
+            self._writer.event(pod, "Warning", "UnknownBehavior", text, "kubelet")
         address = f"10.244.{seed[1]}.{1 + seed[2] % 254}"
         waiting = {"waiting": {"reason": "ContainerCreating"}}
         self._status(pod, "Pending", waiting, ready=False, start=self._writer.now(), ip=address)
