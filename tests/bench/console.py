@@ -22,7 +22,7 @@ from pathlib import Path
 import pyte
 
 SIZE = (160, 50)
-CURSOR = re.compile(rb"48;2;35;48;68m(?:[^\x1b]|\x1b\[[0-9;]*m)*?\b([a-z]{2,6}-\d{5})\b")
+CURSOR = re.compile(rb"48;2;35;48;68m(?:[^\x1b]|\x1b\[[0-9;]*m)*?(?<=[m\W])([a-z]{2,7}-\d{3,5})\b")
 """An object's name on the background of the cursor, in the theme that the console starts with."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -162,7 +162,7 @@ class Console:
 
     def moves(self, keys: str, pause: Callable[[int], float], *, patience: float = 5.0) -> list[float]:
         """Seconds from each key that moves the cursor to the first byte of its new place on the screen."""
-        times, before = [], self._name_under_cursor()
+        times, before = [], self.under_cursor()
         for index, key in enumerate(keys):
             self.drain(pause(index))
             found: list[bytes] = []
@@ -176,7 +176,18 @@ class Console:
             before = found[-1]
         return times
 
-    def _name_under_cursor(self) -> bytes:
+    def response(self, key: str, quiet: float = 0.15, within: float = 5.0) -> float:
+        """Seconds from a key to the last byte before the program is quiet again."""
+        began = last = self.type(key)
+        while time.monotonic() < began + within:
+            if self.pump(quiet):
+                last = time.monotonic()
+            elif last > began:
+                return last - began
+        raise Late(f"nothing, or no end of it, came within {within:g}s of {key!r}")
+
+    def under_cursor(self) -> bytes:
+        """The name of what the cursor was painted on last."""
         names = CURSOR.findall(self.tail)
         return names[-1] if names else b""
 

@@ -1,0 +1,61 @@
+"""Runs `fluxtui` with a watch on its event loop: how long it was busy without looking at its keys.
+
+    python -m tests.bench.stalls FILE ARGUMENTS…
+
+Writes to FILE, at the end and whenever a new longest one is found, JSON of `longest`, and `over`: how many turns took
+longer than 20, 50 and 100 ms. Counted from half a second after the loop began: the first frame is a figure of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import selectors
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+AFTER = 0.5
+LIMITS = (0.02, 0.05, 0.1)
+
+
+class WatchedSelector(selectors.DefaultSelector):
+    """A selector that knows how long its loop was away."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+        self.began = self.left = time.monotonic()
+        self.longest, self.over = 0.0, [0] * len(LIMITS)
+
+    def select(self, timeout: float | None = None) -> Any:
+        away = time.monotonic() - self.left
+        if self.left - self.began > AFTER and away > LIMITS[0]:
+            self.over = [count + (away > limit) for count, limit in zip(self.over, LIMITS, strict=True)]
+            self.longest = max(self.longest, away)
+            self.file.write_text(json.dumps({"longest": self.longest, "over": self.over}))
+        found = super().select(timeout)
+        self.left = time.monotonic()
+        return found
+
+
+class WatchedLoops(asyncio.DefaultEventLoopPolicy):
+    """Makes loops with such a selector."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(WatchedSelector(self.file))
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1])
+    file.write_text(json.dumps({"longest": 0.0, "over": [0] * len(LIMITS)}))
+    asyncio.set_event_loop_policy(WatchedLoops(file))
+    sys.argv = ["fluxtui", *sys.argv[2:]]
+    from fluxtui.__main__ import main
+
+    main()
