@@ -6,16 +6,30 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
+    from fluxtui.engine.endpoints import Address
     from fluxtui.engine.process import Engine
     from fluxtui.kube.kubeconfig import Context, Kubeconfig
+
+
+def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> Address | None:
+    from fluxtui.engine.endpoints import Address
+
+    try:
+        return None if value is None else Address.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "error": logging.ERROR}
 
@@ -27,11 +41,18 @@ context is embedded, and contexts that appear in the kubeconfigs later are, too.
 
 Once each cluster has had its first answer, one line of JSON is printed on stdout: {"ready": true, "pid": …,
 "artifacts": URL, "logFile": …, "clusters": [{"context", "state", "message"}]} with the states leading, waiting and
-unreachable. The log goes to stderr and, bounded, to a file, one JSON object a line.
+unreachable; "metrics" and "health" are URLs, too, when they are served. The log goes to stderr and, bounded, to a file,
+one JSON object a line.
 
 SIGINT or SIGTERM: no new runs, those under way finish, Leases are given back. A second signal ends at once.
 
 Repositories on this machine (file:// URLs) are reconciled as soon as a ref changes, not only at the interval.
+
+With --watch-label-selector several engines share a cluster, each with Leases of its own, such as
+--watch-label-selector='sharding.fluxcd.io/key=a' and, for the rest, '!sharding.fluxcd.io/key'.
+
+--export prints how to run the engine for good with the other options given, and does nothing else: a systemd unit, or
+the Deployment (with --image) that reconciles the cluster it runs in.
 
 Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wrong usage, kubeconfig or storage."""
 
@@ -46,8 +67,18 @@ Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wro
     "--storage-path", type=click.Path(path_type=Path, file_okay=False), help="Directory for artifacts and log."
 )
 @click.option(
-    "--storage-port", default=0, type=click.IntRange(0, 65535), help="Port for artifacts on 127.0.0.1; 0: any."
+    "--storage-addr",
+    default="127.0.0.1:0",
+    show_default=True,
+    callback=_address,
+    metavar="[HOST]:PORT",
+    help="Where artifacts are served; 0: any port.",
 )
+@click.option(
+    "--storage-adv-addr", default="", metavar="HOST[:PORT]", help="Where the clusters find artifacts, if elsewhere."
+)
+@click.option("--metrics-addr", callback=_address, metavar="[HOST]:PORT", help="Serve /metrics for Prometheus there.")
+@click.option("--health-addr", callback=_address, metavar="[HOST]:PORT", help="Serve /healthz and /readyz there.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(list(LEVELS)), help="Least level.")
 @click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Log file [default: in the storage].")
 @click.option("--watch-namespace", default="", metavar="NAME", help="Only objects of this namespace.")
@@ -56,12 +87,19 @@ Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wro
 @click.option("--no-watch-files", is_flag=True, help="Look at file:// repositories at their interval only.")
 @click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to objects of other namespaces.")
 @click.option("--default-service-account", default="", metavar="NAME", help="Impersonated when an object names none.")
+@click.option("--export", type=click.Choice(["systemd", "deployment"]), help="Print how to run this for good.")
+@click.option("--image", default="", help="Image of the Deployment that --export prints.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     kubeconfigs: tuple[str, ...],
     patterns: tuple[str, ...],
     concurrent: int,
     storage_path: Path | None,
-    storage_port: int,
+    storage_addr: Address,
+    storage_adv_addr: str,
+    metrics_addr: Address | None,
+    health_addr: Address | None,
     log_level: str,
     log_file: Path | None,
     watch_namespace: str,
@@ -70,14 +108,22 @@ def command(
     no_watch_files: bool,
     no_cross_namespace_refs: bool,
     default_service_account: str,
+    export: str | None,
+    image: str,
 ) -> None:
-    from fluxtui.engine.process import Engine
+    if export:
+        click.echo(_export(ctx, export, image), nl=False)
+        return
+    from fluxtui.engine.endpoints import EndpointError
+    from fluxtui.engine.process import Engine, Listening
     from fluxtui.engine.runtime.artifacts import ArtifactError
     from fluxtui.engine.runtime.logs import logging_to
     from fluxtui.engine.runtime.settings import EngineSettings
     from fluxtui.engine.runtime.storage import StorageError, default_directory, locked
     from fluxtui.kube.errors import ConfigError
     from fluxtui.kube.kubeconfig import load, select
+    from fluxtui.kustomize.errors import FieldError
+    from fluxtui.kustomize.labelselectors import parsed
 
     settings = EngineSettings(
         concurrent=concurrent,
@@ -88,9 +134,11 @@ def command(
         no_cross_namespace_refs=no_cross_namespace_refs,
         default_service_account=default_service_account,
     )
+    listening = Listening(artifacts=storage_addr, advertised=storage_adv_addr, metrics=metrics_addr, health=health_addr)
     storage = storage_path or default_directory()
     file = log_file or storage / "engine.jsonl"
     try:
+        parsed(watch_label_selector)
         kubeconfig = load(kubeconfigs)
         contexts = select(kubeconfig, patterns)
         with locked(storage) as identity, logging_to(LEVELS[log_level], file):
@@ -98,15 +146,63 @@ def command(
                 settings,
                 storage,
                 identity,
-                port=storage_port,
+                listening=listening,
                 log_file=file,
                 on_ready=lambda line: click.echo(json.dumps(line)),
             )
             asyncio.run(_run(engine, contexts, _changes(kubeconfigs, patterns, kubeconfig)))
-    except (ConfigError, StorageError, ArtifactError, OSError) as error:
+    except (ConfigError, StorageError, ArtifactError, EndpointError, FieldError, OSError) as error:
         click.echo(f"fluxtui engine: {error}", err=True)
         raise SystemExit(2) from error
     raise SystemExit(0 if engine.has_led else 1)
+
+
+def _export(ctx: click.Context, export: str, image: str) -> str:
+    """The unit or the manifests that run the engine with the options given."""
+    from fluxtui.engine.export import deployment, systemd_unit
+
+    arguments: list[str] = []
+    for option in ctx.command.params:
+        if option.name in ("export", "image"):
+            continue
+        if ctx.get_parameter_source(str(option.name)) is not ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[str(option.name)]
+        name = option.opts[0]
+        if value is True:
+            arguments.append(name)
+        else:
+            arguments += [f"{name}={_word(option, item)}" for item in (value if isinstance(value, tuple) else [value])]
+    if export == "deployment":
+        if not image:
+            raise click.UsageError("--export=deployment needs --image, an image that has fluxtui on its PATH")
+        if any(argument.startswith(("--kubeconfig=", "--context=")) for argument in arguments):
+            raise click.UsageError(
+                "--export=deployment is for the cluster it runs in: --kubeconfig and --context are not"
+            )
+        return deployment(image, arguments)
+    if not ctx.params["kubeconfigs"]:
+        arguments = [f"--kubeconfig={file}" for file in _default_files()] + arguments
+    return systemd_unit(_program(), arguments)
+
+
+def _word(option: click.Parameter, value: Any) -> str:
+    """A value for a command that runs in another directory."""
+    if isinstance(value, Path) or option.name == "kubeconfigs":
+        return os.path.abspath(os.path.expanduser(str(value)))
+    return str(value)
+
+
+def _default_files() -> list[str]:
+    listed = [name for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
+    return [os.path.abspath(name) for name in listed or [os.path.expanduser("~/.kube/config")]]
+
+
+def _program() -> str:
+    """The command that runs this, by its whole path."""
+    script = Path(sys.argv[0])
+    found = shutil.which("fluxtui") if script.name != "fluxtui" else str(script)
+    return os.path.abspath(found or Path(sys.executable).with_name("fluxtui"))
 
 
 async def _run(engine: Engine, contexts: Sequence[Context], changes: AsyncIterator[Sequence[Context]]) -> None:

@@ -1,202 +1,49 @@
 """The engine process: every reconciler of every embedded cluster, started, watched and stopped together.
 
-Clusters share the artifact storage, the build workers and nothing else: what goes wrong with one is retried with
-back-off and never reaches another.
+Clusters share the artifact storage, the build workers and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from fluxtui.api.kinds import GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION, Kind
+from fluxtui.engine.embedding import ClusterEngine, ClusterState, Shared
+from fluxtui.engine.endpoints import Address, Answer, Endpoints
+from fluxtui.engine.metrics import CONTENT_TYPE, Metrics
 from fluxtui.engine.runtime.artifact_server import ArtifactServer
-from fluxtui.engine.runtime.artifacts import ArtifactStore, slug
-from fluxtui.engine.runtime.backoff import Backoff
-from fluxtui.engine.runtime.cluster import Cluster
-from fluxtui.engine.runtime.controller import Controller
-from fluxtui.engine.runtime.leases import LeaderElection, Standing
+from fluxtui.engine.runtime.artifacts import ArtifactStore
 from fluxtui.engine.runtime.limits import Limits
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
-from fluxtui.kube.errors import KubeError
 from fluxtui.kube.gate import Gate
 from fluxtui.kube.kubeconfig import Context
-
-if TYPE_CHECKING:
-    from fluxtui.kube.client import Client
-
-RECONCILERS: Mapping[Kind, str] = {
-    GIT_REPOSITORY: "fluxtui.engine.controllers.source.gitrepository:GitRepositoryReconciler",
-    KUSTOMIZATION: "fluxtui.engine.controllers.kustomize.kustomization:KustomizationReconciler",
-    HELM_RELEASE: "fluxtui.engine.controllers.helm.helmrelease:HelmReleaseReconciler",
-}
-"""Kind → `module:class` of its reconciler; the class is made once per cluster as `class(cluster)`."""
 
 LOG_ANNOTATION = "engine.fluxtui.dev/log-file"
 HOST_ANNOTATION = "engine.fluxtui.dev/host"
 """On the Leases while they are held: where the engine's log is, for a reader on the same host."""
 
+_PLAIN = "text/plain; charset=utf-8"
+
 logger = logging.getLogger("fluxtui.engine")
 
 
-class ClusterState(msgspec.Struct, frozen=True):
-    """What the engine does with a cluster at the moment."""
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the process answers; nothing at None."""
 
-    context: str
-    state: str
-    """"connecting", "waiting" (somebody else holds the Leases), "leading", "unreachable" or "stopped"."""
-    message: str = ""
-
-
-class Shared(msgspec.Struct, frozen=True):
-    """What all clusters of the process use."""
-
-    settings: EngineSettings
-    artifacts: ArtifactStore
-    workers: WorkerPool
-    limits: Limits
-    gate: Gate
-    """Order in the start-up storm of many clusters."""
-    identity: str
-    annotations: dict[str, str]
-
-
-class ClusterEngine:
-    """All reconcilers of one cluster: connects, stands for election, reconciles while leading, again and again."""
-
-    def __init__(
-        self,
-        context: Context,
-        shared: Shared,
-        on_state: Callable[[ClusterState], None],
-        after: asyncio.Task[None] | None = None,
-    ) -> None:
-        self.context = context
-        self.state = ClusterState(context.id, "connecting")
-        self.has_led = False
-        self._shared = shared
-        self._on_state = on_state
-        self._after = after
-        self._stop = asyncio.Event()
-        self._leading = False
-        self._election: LeaderElection | None = None
-
-    async def run(self) -> None:
-        """Reconcile until `stop` or until cancelled; begins when `after`, the engine before, has ended."""
-        if self._after is not None:
-            await asyncio.wait((self._after,))
-        backoff: Backoff[str] = Backoff(1.0, 60.0)
-        while not self._stop.is_set():
-            try:
-                await self._connect(backoff)
-            except* KubeError as errors:
-                self._set("unreachable", "; ".join(map(str, _leaves(errors))))
-            except* Exception as errors:
-                logger.error("%s: unexpected error", self.context.id, exc_info=errors)
-                self._set("unreachable", f"unexpected error: {'; '.join(map(str, _leaves(errors)))}")
-            if not self._stop.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), backoff.next(""))
-        self._set("stopped")
-
-    def stop(self) -> None:
-        """Begin nothing more, finish what is under way, give the Leases back; `run` returns when that is done."""
-        self._stop.set()
-
-    async def _connect(self, backoff: Backoff[str]) -> None:
-        from fluxtui.engine.runtime.guard import GuardedClient
-        from fluxtui.kube.client import Client
-
-        # The Leases have a connection of their own: renewing never waits behind other requests.
-        async with Client(self.context) as lease_client, GuardedClient(self.context, self._may_write) as client:
-            await client.version()
-            backoff.forget("")
-            election = self._election = LeaderElection(
-                lease_client,
-                sorted({kind.controller for kind in RECONCILERS}),
-                # Of its own for each context: two contexts of one cluster never lead it both.
-                f"{self._shared.identity}_{slug(self.context.id)}",
-                self._shared.settings,
-                annotations=self._shared.annotations,
-                on_change=self._stand,
-            )
-            async with asyncio.TaskGroup() as group:
-                running = group.create_task(election.run(lambda: self._lead(client)), name=f"engine of {client.id}")
-                stopping = group.create_task(self._stop.wait())
-                await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if not self._leading:
-                    running.cancel()
-                await asyncio.wait((running,))
-                stopping.cancel()
-
-    def _may_write(self) -> float:
-        return self._election.remaining if self._election is not None else 0.0
-
-    async def _lead(self, client: Client) -> None:
-        """Reconcile while the Leases are held, from a fresh look at the cluster, until the stop."""
-        shared = self._shared
-        cluster = Cluster(
-            client,
-            shared.artifacts.for_cluster(self.context.id),
-            shared.settings,
-            shared.workers,
-            shared.limits,
-            lambda: self._may_write() > 0,
-            shared.gate,
-        )
-        reconcilers = [load(path)(cluster) for path in RECONCILERS.values()]
-        controllers = [Controller(reconciler, cluster, shared.settings.concurrent) for reconciler in reconcilers]
-        self._leading = self.has_led = True
-        self._set("leading")
-        try:
-            async with asyncio.TaskGroup() as group:
-                recorder = group.create_task(cluster.recorder.run(), name=f"events of {client.id}")
-                cache = group.create_task(cluster.cache.run(), name=f"watches of {client.id}")
-                runs = [group.create_task(controller.run()) for controller in controllers]
-                await self._stop.wait()
-                cache.cancel()
-                await self._drain(controllers, runs)
-                await cluster.recorder.flush(shared.settings.release_deadline)
-                recorder.cancel()
-        finally:
-            self._leading = False
-
-    async def _drain(self, controllers: Sequence[Controller[Any]], runs: Sequence[asyncio.Task[None]]) -> None:
-        """Let the runs in flight end; those that don't in time are cancelled and still write what they observed."""
-        for controller, run in zip(controllers, runs, strict=True):
-            controller.stop()
-            if not controller.started:
-                run.cancel()
-        _, late = await asyncio.wait(runs, timeout=self._shared.settings.drain_deadline)
-        for run in late:
-            run.cancel()
-        if late:
-            stuck = [str(key) for controller in controllers for key in controller.queue.processing]
-            logger.warning("%s: cut short: %s", self.context.id, ", ".join(stuck))
-            await asyncio.wait(late)
-
-    def _stand(self, standing: Standing) -> None:
-        if standing.holders:
-            self._set("waiting", "; ".join(map(str, standing.holders)))
-        elif standing.problem:
-            self._set("waiting" if standing.reachable else "unreachable", standing.problem)
-
-    def _set(self, state: str, message: str = "") -> None:
-        new = ClusterState(self.context.id, state, message)
-        if (new.state, _stable(new.message)) != (self.state.state, _stable(self.state.message)):
-            logger.info("%s: %s%s", self.context.id, state, f": {message}" if message else "")
-        self.state = new
-        self._on_state(new)
+    artifacts: Address = Address("127.0.0.1", 0)
+    advertised: str = ""
+    """Host and port of the artifacts in the clusters' eyes, when it is another."""
+    metrics: Address | None = None
+    health: Address | None = None
 
 
 class Engine:
@@ -208,19 +55,20 @@ class Engine:
         storage: Path,
         identity: str,
         *,
-        port: int = 0,
+        listening: Listening | None = None,
         log_file: Path | None = None,
         on_ready: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._storage = storage
         self._identity = identity
-        self._port = port
+        self._listening = listening or Listening()
         self._log_file = log_file
         self._on_ready: Callable[[dict[str, Any]], None] | None = on_ready
         self._clusters: dict[Context, tuple[ClusterEngine, asyncio.Task[None]]] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._artifacts_url = ""
+        self._addresses: dict[str, str] = {}
         self._has_led = False
         self.stop = asyncio.Event()
 
@@ -237,7 +85,7 @@ class Engine:
     async def run(self, contexts: Sequence[Context], changes: AsyncIterator[Sequence[Context]] | None = None) -> None:
         """Reconcile the clusters of `contexts`; each item of `changes` is what they are from then on.
 
-        Raises ArtifactError when storage or port can't be used.
+        Raises ArtifactError when the storage or its port can't be used, EndpointError for another port.
         """
         store = ArtifactStore(self._storage, ttl=self._settings.artifact_ttl, records=self._settings.artifact_records)
         await asyncio.to_thread(store.prepare)
@@ -245,9 +93,15 @@ class Engine:
         annotations = {HOST_ANNOTATION: socket.gethostname()}
         if self._log_file is not None:
             annotations[LOG_ANNOTATION] = str(self._log_file.absolute())
-        shared = Shared(self._settings, store, workers, Limits(self._settings), Gate(), self._identity, annotations)
+        metrics = Metrics(lambda: [cluster.led for cluster, _ in self._clusters.values()])
+        limits = Limits(self._settings)
+        shared = Shared(self._settings, store, workers, limits, Gate(), self._identity, annotations, metrics)
+        served = self._listening.artifacts
         try:
-            async with ArtifactServer(store, port=self._port):
+            async with (
+                ArtifactServer(store, served.host, served.port, self._listening.advertised),
+                self._endpoints(metrics) as self._addresses,
+            ):
                 self._artifacts_url = store.base_url
                 async with asyncio.TaskGroup() as group:
                     self._update(contexts, shared, group)
@@ -258,6 +112,31 @@ class Engine:
                         cluster.stop()
         finally:
             await workers.close()
+
+    @asynccontextmanager
+    async def _endpoints(self, metrics: Metrics) -> AsyncIterator[dict[str, str]]:
+        """Serve metrics and health; yields their URLs."""
+        listening, served = self._listening, {}
+        places: dict[Address, dict[str, Answer]] = {}
+        if listening.metrics is not None:
+            places.setdefault(listening.metrics, {})["/metrics"] = lambda: (200, CONTENT_TYPE, metrics.text())
+        if listening.health is not None:
+            places.setdefault(listening.health, {}).update({"/healthz": _healthy, "/readyz": self._ready})
+        async with AsyncExitStack() as stack:
+            for place, answers in places.items():
+                endpoints = await stack.enter_async_context(Endpoints(place, answers))
+                if "/metrics" in answers:
+                    served["metrics"] = f"http://{endpoints.address}/metrics"
+                if "/healthz" in answers:
+                    served["health"] = f"http://{endpoints.address}/healthz"
+            yield served
+
+    def _ready(self) -> tuple[int, str, bytes]:
+        """Ready once every cluster has had its first answer; who leads it plays no part, as upstream."""
+        connecting = [state.context for state in self.states if state.state == "connecting"]
+        if connecting:
+            return 503, _PLAIN, f"connecting to {', '.join(connecting)}\n".encode()
+        return _healthy()
 
     async def _follow(
         self, changes: AsyncIterator[Sequence[Context]] | None, shared: Shared, group: asyncio.TaskGroup
@@ -290,26 +169,12 @@ class Engine:
                 "ready": True,
                 "pid": os.getpid(),
                 "artifacts": self._artifacts_url,
+                **self._addresses,
                 "logFile": str(self._log_file) if self._log_file else "",
                 "clusters": [msgspec.to_builtins(state) for state in self.states],
             }
         )
 
 
-def load(path: str) -> Callable[[Cluster], Any]:
-    """The reconciler class of a `module:class` path."""
-    module, _, name = path.partition(":")
-    found: Callable[[Cluster], Any] = getattr(importlib.import_module(module), name)
-    return found
-
-
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in errors.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
-
-
-def _stable(message: str) -> str:
-    """A message without what changes by the second."""
-    return message.partition(" (renewed")[0]
+def _healthy() -> tuple[int, str, bytes]:
+    return 200, _PLAIN, b"ok\n"

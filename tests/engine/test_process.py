@@ -17,6 +17,7 @@ import yaml
 from click.testing import CliRunner
 
 from fluxtui.cli.engine import command
+from fluxtui.engine.adapters.git import Git
 from fluxtui.engine.process import HOST_ANNOTATION, LOG_ANNOTATION, Engine
 from fluxtui.engine.runtime.artifacts import slug
 from fluxtui.engine.runtime.leases import LEASES
@@ -215,6 +216,40 @@ async def test_an_idle_engine_only_watches_and_renews(
         monkeypatch.setattr(Client, "request", counted)
         await eventually(quiet)
         monkeypatch.undo()
+
+
+async def test_nothing_is_written_once_the_leases_are_lost(
+    client: Client, context: Context, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is in the middle of its work when somebody else takes the Leases: its result is not written any more."""
+    fetching, go_on = asyncio.Event(), asyncio.Event()
+    checkout = Git.checkout
+
+    async def held_up(self: Git, *arguments: Any) -> Any:
+        found = await checkout(self, *arguments)
+        fetching.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(Git, "checkout", held_up)
+    await create(client, repository.url)
+    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
+    async with running(engine, context):
+        await asyncio.wait_for(fetching.wait(), 15)
+        for name in ("source", "kustomize", "helm"):
+            held = await client.get(LEASES, f"{name}-controller-leader-election", "flux-system")
+            held["spec"] |= {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
+            await client.replace(LEASES, held)
+        await eventually(lambda: state(engine, context.id) == "waiting")
+        resource = (await client.resources()).by_plural("gitrepositories")
+        assert resource is not None
+        before = await client.get(resource, "fleet", "flux-system")
+        go_on.set()
+        await eventually(lambda: not list((tmp_path / "storage").glob(".tmp-*")))
+        after = await client.get(resource, "fleet", "flux-system")
+        assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+        assert "artifact" not in after["status"]
+        assert (await lease(client))["spec"]["holderIdentity"] == "upstream_1"
 
 
 def write_kubeconfig(path: Path, *contexts: Context) -> Path:

@@ -1,8 +1,9 @@
-"""The artifact store over HTTP on loopback, so that `status.artifact.url` is real."""
+"""The artifact store over HTTP, on loopback unless told otherwise, so that `status.artifact.url` is real."""
 
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
@@ -19,11 +20,13 @@ logger = logging.getLogger("fluxtui.engine.artifacts")
 class ArtifactServer:
     """Serves `/<cluster>/<kind>/<namespace>/<name>/<file>.tar.gz`, and nothing else.
 
-    With port 0 the port of the last time is tried first, so that URLs in the clusters survive a restart.
+    With port 0 the port of the last time is tried first, so that URLs in the clusters survive a restart. `advertised`
+    is the host and port that others find it at, when that is another than where it listens.
     """
 
-    def __init__(self, store: ArtifactStore, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, store: ArtifactStore, host: str = "127.0.0.1", port: int = 0, advertised: str = "") -> None:
         self._store = store
+        self._advertised = advertised
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -35,7 +38,7 @@ class ArtifactServer:
         await self._runner.setup()
         remembered = self._store.root / _PORT_FILE
         for port in dict.fromkeys((self._port or _read_port(remembered), self._port)):
-            site = web.TCPSite(self._runner, self._host, port)
+            site = web.TCPSite(self._runner, self._host or None, port)
             try:
                 await site.start()
             except OSError as error:
@@ -46,8 +49,9 @@ class ArtifactServer:
                 continue
             break
         bound = self._runner.addresses[0][1]
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        self._store.base_url = f"http://{host}:{bound}"
+        host = self._host or socket.gethostname()
+        host = f"[{host}]" if ":" in host else host
+        self._store.base_url = f"http://{self._advertised or f'{host}:{bound}'}"
         remembered.write_text(str(bound))
         logger.info("serving artifacts at %s", self._store.base_url)
         return self

@@ -42,7 +42,8 @@ class Controller(Generic[T]):
         """Runs so far, finalizations and failures included."""
         self.started = False
         """Whether the first list is there and the workers run."""
-        self._concurrency = concurrency
+        self.concurrency = concurrency
+        """Objects reconciled at once."""
         settings = cluster.settings
         self._backoff: Backoff[Key] = Backoff(settings.min_retry, settings.max_retry)
         cluster.cache.subscribe(reconciler.kind, self._changed)
@@ -53,13 +54,17 @@ class Controller(Generic[T]):
         """Reconcile until cancelled, or until `stop` and the end of the runs in flight."""
         await self.cluster.cache.wait_synced(self.reconciler.kind)
         self.started = True
-        self._say("Starting workers", workers=self._concurrency)
+        self._say("Starting workers", workers=self.concurrency)
         async with asyncio.TaskGroup() as group:
             aside = group.create_task(self.reconciler.background(self.queue.add))
             async with asyncio.TaskGroup() as workers:
-                for number in range(self._concurrency):
+                for number in range(self.concurrency):
                     workers.create_task(self._work(), name=f"{self.reconciler.kind.plural} worker {number}")
             aside.cancel()
+
+    def objects(self) -> list[Object]:
+        """What is reconciled, as last seen. Shared: never change it."""
+        return [obj for obj in self.cluster.cache.objects(self.reconciler.kind) if self._selects(obj)]
 
     def stop(self) -> None:
         """Begin no more runs."""
@@ -123,7 +128,7 @@ class Controller(Generic[T]):
                 self._requeue(key, next)
                 if found:
                     seconds = time.monotonic() - started
-                    self.cluster.observer.reconciled(self.cluster.id, self.reconciler.kind, key, seconds, next.result)
+                    self.cluster.observer.reconciled(self.cluster.id, self.reconciler.kind, key, seconds, _result(next))
             finally:
                 self.queue.done(key)
 
@@ -197,6 +202,13 @@ class Controller(Generic[T]):
         if key is not None:
             identity |= {kind.kind: {"name": key.name, "namespace": key.namespace}} | key._asdict()
         logger.log(level, message, exc_info=exc_info, extra={"fields": {**identity, **fields}})
+
+
+def _result(next: Next) -> str:
+    """How controller-runtime would count a run."""
+    if next.backoff:
+        return "error"
+    return "success" if next.after is None else "requeue_after"
 
 
 def _is_reason(old: Object, new: Object) -> bool:

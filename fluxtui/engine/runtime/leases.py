@@ -105,6 +105,11 @@ class LeaderElection:
         self.standing = Standing()
 
     @property
+    def leases(self) -> tuple[str, ...]:
+        """Names of the Leases stood for."""
+        return tuple(self._managers)
+
+    @property
     def remaining(self) -> float:
         """For how many seconds from now all Leases are ours beyond doubt; 0 when they are not.
 
