@@ -196,7 +196,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(steps)
 def test_events_and_a_relist_lead_to_the_same_mirror(steps: list[tuple[str, str, dict[str, Any]]]) -> None:
     live = mirror_of(x=[], y=[])

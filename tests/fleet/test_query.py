@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxtui.fleet.query import FIELDS, Query, QueryError
@@ -132,6 +132,7 @@ def nested(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     return st.one_of(st.builds(Not, inner), st.builds(All, several), st.builds(Either, several))
 
 
+@settings(deadline=None)
 @given(st.recursive(st.one_of(st.builds(Text, words), fields), nested, max_leaves=8))
 def test_parsing_what_is_printed_gives_the_same_query(node: Node) -> None:
     assert parse(str(node)) == node
@@ -145,6 +146,7 @@ def mistake_in(text: str) -> QueryError | None:
     return None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_a_query_or_a_mistake(text: str) -> None:
     mistake = mistake_in(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxtui.fleet.text import brief, lines, one_line, pattern_of, short_revision, span, without_credentials
@@ -33,6 +33,7 @@ def test_one_line(text: str, clean: str) -> None:
     assert one_line(text) == clean
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_that_a_terminal_obeys_survives(text: str) -> None:
     for character in lines(text):
