@@ -102,13 +102,22 @@ class Session:
 
     def open_rows(self) -> None:
         """The first cluster's Kustomizations lie open, the cursor among them."""
+        self.console.drain(1)
         self.console.type(HOME)
-        for key in (RIGHT, DOWN, DOWN, RIGHT, DOWN):
-            self.console.settle(0.3, 1.2)
-            self.console.type(key)
-        self.console.settle(0.3, 1.2)
-        if not self.console.under_cursor().startswith(b"ks-"):
-            raise Late(f"the cursor is on {self.console.under_cursor()!r} and not on a Kustomization")
+        self.console.settle(0.3, 1.5)
+        self.console.type(RIGHT)
+        for name in ("sources", "kustomizations"):
+            self.console.settle(0.3, 1.5)
+            self.console.type(DOWN)
+            self._wait_for_cursor(name)
+        self.console.type(RIGHT)
+        self.console.settle(0.3, 1.5)
+        self.console.type(DOWN)
+        self._wait_for_cursor("ks-")
+
+    def _wait_for_cursor(self, text: str) -> None:
+        pattern = re.compile(rb"48;2;35;48;68m(?:[^\x1b]|\x1b\[[0-9;]*m)*?" + text.encode())
+        self.console.until(lambda seen: pattern.search(seen) is not None, 5, what=f"the cursor on {text}")
 
     def keys(self, name: str, targets: tuple[float, float]) -> None:
         """Time the cursor."""
