@@ -53,6 +53,28 @@ SAYS_READY: list[tuple[str, Object, State]] = [
     ),
     ("suspended hides failed", flux("ks", "it", failed(), spec={"suspend": True}), State.SUSPENDED),
     ("suspended and deleting", flux("ks", "it", spec={"suspend": True}, deletionTimestamp=ago()), State.DELETING),
+    ("born suspended", flux("ks", "it", spec={"suspend": True}), State.SUSPENDED),
+    (
+        "an action under way after a failure of the same generation",
+        flux("ks", "it", failed("InstallFailed"), said("Reconciling", "True", "Progressing")),
+        State.FAILED,
+    ),
+    (
+        "prerequisites that are missing",
+        flux("ks", "it", failed("DependencyNotReady"), said("Reconciling", "True", "Progressing", "Fulfilling …")),
+        State.FAILED,
+    ),
+    (
+        "stalled although its artifact is kept",
+        flux(
+            "ks",
+            "it",
+            failed("InvalidChartReference"),
+            said("Stalled", "True", "InvalidChartReference"),
+            said("ArtifactInStorage", "True"),
+        ),
+        State.STALLED,
+    ),
     ("suspend: false", flux("ks", "it", ready(), spec={"suspend": False}), State.READY),
 ]
 
