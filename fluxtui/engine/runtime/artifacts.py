@@ -2,8 +2,8 @@
 
 Files lie at `<root>/<cluster>/<kind>/<namespace>/<name>/<file>`, written to a temporary name and renamed, so that a
 crash leaves either the whole file or none. An artifact is unpacked once, into `<root>/.unpacked/<digest>`, after its
-digest was verified; the directory is read-only and shared. Layout, tar headers, digest and collection follow
-fluxcd/pkg `artifact/storage`.
+digest was verified; the directory is read-only and shared. One that somebody else serves is fetched for that. Layout,
+tar headers, digest and collection follow fluxcd/pkg `artifact/storage`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from fluxtui.api.source import Artifact
 from fluxtui.engine.runtime import archives
+from fluxtui.engine.runtime.foreign import DownloadError, Unavailable, download
 from fluxtui.engine.runtime.objects import timestamp
 
 UNPACKED = ".unpacked"
@@ -76,17 +77,20 @@ class ArtifactStore:
         return ClusterArtifacts(self, slug(cluster))
 
     @asynccontextmanager
-    async def unpacked(self, file: Path, digest: str) -> AsyncIterator[Path]:
-        """The content of a tar.gz as a read-only directory. Raises ArtifactError."""
-        name = digest.replace(":", "-")
-        if not re.fullmatch(r"sha256-[0-9a-f]{64}", name):
-            raise ArtifactError(f"digest {digest!r} is not sha256:<hex>")
+    async def unpacked(self, artifact: Artifact, file: Path | None) -> AsyncIterator[Path]:
+        """The content of an artifact as a read-only directory, from its tar.gz (None: fetched from its URL).
+
+        Raises ArtifactError.
+        """
+        name = artifact.digest.replace(":", "-")
+        if not re.fullmatch(r"sha(256|384|512)-[0-9a-f]{64,128}", name):
+            raise ArtifactError(f"digest {artifact.digest!r} is not sha256:<hex>")
         target = self.root / UNPACKED / name
         self._open[name] += 1
         try:
             async with self._locks.setdefault(name, asyncio.Lock()):
                 if not target.is_dir():
-                    await asyncio.to_thread(_unpack, file, digest, target)
+                    await self._unpack(artifact, file, target)
             self._used[name] = time.monotonic()
             yield target
         finally:
@@ -103,6 +107,22 @@ class ArtifactStore:
             yield path
         finally:
             await asyncio.to_thread(remove_tree, path)
+
+    async def _unpack(self, artifact: Artifact, file: Path | None, target: Path) -> None:
+        if file is not None:
+            await asyncio.to_thread(_unpack, file, artifact.digest, target)
+            return
+        async with self.workspace() as workspace:
+            fetched = workspace / "artifact.tar.gz"
+            try:
+                await download(artifact, fetched)
+            except Unavailable as error:
+                raise ArtifactNotFound(str(error)) from error
+            except DownloadError as error:
+                raise ArtifactError(str(error)) from error
+            except OSError as error:
+                raise ArtifactError(f"artifact {artifact.path} can't be stored: {error.strerror or error}") from error
+            await asyncio.to_thread(_unpack, fetched, artifact.digest, target)
 
     async def _trim(self) -> None:
         closed = sorted((used, name) for name, used in self._used.items() if name not in self._open)
@@ -187,11 +207,13 @@ class ClusterArtifacts:
     async def open(self, artifact: Artifact) -> AsyncIterator[Path]:
         """The artifact's content as a directory, read-only and shared, for as long as the context lasts.
 
-        Unpacked once for all who open it, after the digest was verified. Raises ArtifactNotFound or ArtifactError.
+        Unpacked once for all who open it, after the digest was verified; what is not in this store is fetched from
+        its URL. Raises ArtifactNotFound, also when nobody serves it, or ArtifactError.
         """
-        if not self.exists(artifact):
+        file = self._local(artifact.path) if self.exists(artifact) else None
+        if file is None and artifact.url.startswith(f"{self._store.base_url}/"):
             raise ArtifactNotFound(f"artifact {artifact.path} is not in the storage")
-        async with self._store.unpacked(self._local(artifact.path), artifact.digest) as directory:
+        async with self._store.unpacked(artifact, file) as directory:
             yield directory
 
     async def remove(self, artifact: Artifact) -> None:
@@ -256,7 +278,7 @@ def _archive(directory: Path, target: Path, exclude: Exclude | None) -> tuple[st
 def _unpack(file: Path, digest: str, target: Path) -> None:
     """Verify and unpack into a temporary directory, then rename it into place."""
     try:
-        found = _digest(file)
+        found = _digest(file, digest.partition(":")[0])
     except OSError as error:
         raise ArtifactNotFound(f"artifact {file.name} is not in the storage") from error
     if found != digest:
@@ -275,9 +297,9 @@ def _unpack(file: Path, digest: str, target: Path) -> None:
     os.chmod(target, 0o500)
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, algorithm: str = "sha256") -> str:
     with file.open("rb") as stream:
-        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+        return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
 
 
 def _collect(current: Path, ttl: float, records: int) -> list[str]:
