@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from fluxtui.sandbox import statuses
+from fluxtui.sandbox import protobuf, statuses
 from fluxtui.sandbox.patches import APPLY_PATCH
 
 Object = dict[str, Any]
 
-FORMATS = ("application/json", "application/yaml")
+FORMATS = ("application/json", "application/yaml", protobuf.CONTENT_TYPE)
 
 
 class _Repeated(dict[str, Any]):
@@ -22,9 +22,14 @@ class _Repeated(dict[str, Any]):
     names: tuple[str, ...] = ()
 
 
-def decode(data: bytes, content_type: str, kind: str) -> tuple[Any, list[str]]:
-    """The value of a body, and the paths of fields that are in it twice. Raises StatusError 400 or 415."""
+def decode(data: bytes, content_type: str, kind: str, api_version: str = "v1") -> tuple[Any, list[str]]:
+    """The object of a body, and the paths of fields that are in it twice. Raises StatusError 400 or 415."""
     problem = f"the object provided is unrecognized (must be of type {kind})"
+    if content_type == protobuf.CONTENT_TYPE:
+        try:
+            return protobuf.decode(data, (api_version, kind)), []
+        except protobuf.ProtobufError as error:
+            raise statuses.bad_request(f"{problem}: {error}") from error
     if "yaml" in content_type:
         return _yaml(data, problem), []
     if content_type not in ("application/json", "application/octet-stream"):

@@ -82,14 +82,8 @@ def resource_list(kinds: Kinds, name: str, version: str) -> Object | None:
         if (kind.group, kind.version) == (name, version):
             resources.append(_legacy(kind))
             resources += [
-                {
-                    **_legacy(kind),
-                    "name": f"{kind.plural}/{part}",
-                    "verbs": ["get", "patch", "update"],
-                    "shortNames": [],
-                }
-                for part, there in (("status", kind.has_status), ("scale", kind.has_scale))
-                if there
+                {"name": f"{kind.plural}/{part}", "singularName": "", "namespaced": kind.namespaced, **said}
+                for part, said in _parts(kind)
             ]
     for group_name, group_version, kind_name, plural in REVIEWS:
         if (group_name, group_version) == (name, version):
@@ -148,15 +142,29 @@ def _aggregated(kind: Kind) -> Object:
     if kind.categories:
         item["categories"] = list(kind.categories)
     parts = [
-        {"subresource": part, "responseKind": gvk, "verbs": ["get", "patch", "update"]}
-        for part, there in (("status", kind.has_status), ("scale", kind.has_scale))
-        if there
+        {
+            "subresource": part,
+            "responseKind": {**gvk, **{name: value for name, value in said.items() if name != "verbs"}},
+            "verbs": said["verbs"],
+        }
+        for part, said in _parts(kind)
     ]
-    if kind.plural == "pods" and not kind.group:
-        parts.append({"subresource": "log", "responseKind": gvk, "verbs": ["get"]})
     if parts:
         item["subresources"] = parts
     return item
+
+
+def _parts(kind: Kind) -> list[tuple[str, Object]]:
+    """The subresources of a resource: name, and what discovery says of it."""
+    verbs = ["get", "patch", "update"]
+    found: list[tuple[str, Object]] = []
+    if kind.has_status:
+        found.append(("status", {"kind": kind.kind, "verbs": verbs}))
+    if kind.has_scale:
+        found.append(("scale", {"group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": verbs}))
+    if kind.plural == "pods" and not kind.group:
+        found.append(("log", {"kind": kind.kind, "verbs": ["get"]}))
+    return found
 
 
 def _legacy(kind: Kind) -> Object:

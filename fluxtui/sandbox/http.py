@@ -141,7 +141,7 @@ class Server:
     async def _resource(self, request: web.Request, group: str, version: str, rest: list[str]) -> web.StreamResponse:
         review = next((item for item in discovery.REVIEWS if item[:2] == (group, version) and item[3] == rest[0]), None)
         if review is not None and request.method == "POST":
-            body, _ = bodies.decode(await request.read(), request.content_type, review[2])
+            body, _ = bodies.decode(await request.read(), request.content_type, review[2], f"{group}/{version}")
             return _json(self._access.review(review[2], body, request.headers), 201)
         target = self._target(group, version, rest)
         self._allow(request, target)
@@ -276,7 +276,9 @@ class Server:
     async def _sent(self, request: web.Request, target: Target, options_kind: str) -> tuple[Object, Write]:
         """The object that a request sends, and how it is to be written."""
         write = _write(request, options_kind)
-        body, repeated = bodies.decode(await request.read(), request.content_type, target.kind.kind)
+        body, repeated = bodies.decode(
+            await request.read(), request.content_type, target.kind.kind, target.kind.api_version
+        )
         return body, msgspec.structs.replace(write, repeated=tuple(repeated))
 
 

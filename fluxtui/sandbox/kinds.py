@@ -55,7 +55,9 @@ _SERVED = frozenset(
      "storage.k8s.io/v1", "scheduling.k8s.io/v1", "coordination.k8s.io/v1", "discovery.k8s.io/v1", "events.k8s.io/v1",
      "apiextensions.k8s.io/v1", "admissionregistration.k8s.io/v1", "apiregistration.k8s.io/v1", "node.k8s.io/v1"]
 )  # fmt: skip
-_SUBJECTS = frozenset({"Binding", "Scale", "Eviction", "TokenRequest", "DeleteOptions", "WatchEvent", "Status"})
+_SUBJECTS = frozenset(
+    {"Binding", "ComponentStatus", "Scale", "Eviction", "TokenRequest", "DeleteOptions", "WatchEvent", "Status"}
+)
 
 
 class Kind(msgspec.Struct, frozen=True, eq=False):

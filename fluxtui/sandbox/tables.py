@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from fluxtui.sandbox.columns import AGE, COLUMNS, age
 from fluxtui.sandbox.kinds import Kind
 
 Object = dict[str, Any]
@@ -60,16 +61,17 @@ def _columns(kind: Kind, now: datetime) -> tuple[list[Object], Callable[[Object]
             ]
 
         return columns, custom
-    extra = _BUILTIN.get(kind.plural, ())
-    names = [name for name, _ in extra]
-    columns = [_NAME] + [
-        {"name": name, "type": "string", "format": "", "description": "", "priority": 0} for name in names
+    found = COLUMNS.get(kind.plural, (AGE,)) if not kind.custom else (AGE,)
+    named = kind.plural != "events"
+    columns = [_NAME] if named else []
+    columns += [
+        {"name": column.name, "type": column.type, "format": "", "description": "", "priority": int(column.wide)}
+        for column in found
     ]
-    columns.append({"name": "Age", "type": "string", "format": "", "description": "", "priority": 0})
 
     def builtin(obj: Object) -> list[Any]:
-        created = age(obj["metadata"].get("creationTimestamp"), now)
-        return [obj["metadata"]["name"], *(cell(obj) for _, cell in extra), created]
+        cells = [column.cell(obj, now) for column in found]
+        return [obj["metadata"]["name"], *cells] if named else cells
 
     return columns, builtin
 
@@ -87,87 +89,3 @@ def read(obj: Any, path: str) -> Any:
             items = obj if isinstance(obj, list) else []
             obj = next((item for item in items if str(item.get(key)) == wanted), None)
     return obj
-
-
-def age(moment: Any, now: datetime) -> str:
-    """How long ago, as kubectl prints it: `41s`, `5m`, `3h`, `2d`."""
-    if not moment:
-        return "<unknown>"
-    then = datetime.fromisoformat(str(moment).replace("Z", "+00:00"))
-    seconds = max(0, int((now.astimezone(UTC) - then).total_seconds()))
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def _status(obj: Object, *path: str) -> Any:
-    found: Any = obj.get("status") or {}
-    for name in path:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
-
-
-def _ready(obj: Object) -> str:
-    return f"{_status(obj, 'readyReplicas') or 0}/{(obj.get('spec') or {}).get('replicas', 1)}"
-
-
-def _pod_ready(obj: Object) -> str:
-    statuses = _status(obj, "containerStatuses") or []
-    return f"{sum(1 for item in statuses if item.get('ready'))}/{len((obj.get('spec') or {}).get('containers') or [])}"
-
-
-def _pod_status(obj: Object) -> str:
-    for item in _status(obj, "containerStatuses") or []:
-        waiting = (item.get("state") or {}).get("waiting")
-        if waiting:
-            return str(waiting.get("reason", ""))
-    return str(_status(obj, "phase") or "Pending")
-
-
-def _restarts(obj: Object) -> str:
-    return str(sum(item.get("restartCount", 0) for item in _status(obj, "containerStatuses") or []))
-
-
-def _count(field: str) -> Callable[[Object], str]:
-    return lambda obj: str(len(obj.get(field) or {}))
-
-
-def _number(field: str) -> Callable[[Object], str]:
-    return lambda obj: str(_status(obj, field) or 0)
-
-
-_Cell = tuple[str, Callable[[Object], str]]
-_BUILTIN: dict[str, tuple[_Cell, ...]] = {
-    "pods": (("Ready", _pod_ready), ("Status", _pod_status), ("Restarts", _restarts)),
-    "deployments": (
-        ("Ready", _ready),
-        ("Up-to-date", _number("updatedReplicas")),
-        ("Available", _number("availableReplicas")),
-    ),
-    "statefulsets": (("Ready", _ready),),
-    "replicasets": (
-        ("Desired", lambda obj: str((obj.get("spec") or {}).get("replicas", 1))),
-        ("Current", _number("replicas")),
-        ("Ready", _number("readyReplicas")),
-    ),
-    "daemonsets": (("Desired", _number("desiredNumberScheduled")), ("Ready", _number("numberReady"))),
-    "jobs": (
-        (
-            "Completions",
-            lambda obj: f"{_status(obj, 'succeeded') or 0}/{(obj.get('spec') or {}).get('completions', 1)}",
-        ),
-    ),
-    "namespaces": (("Status", lambda obj: str(_status(obj, "phase") or "")),),
-    "configmaps": (("Data", _count("data")),),
-    "secrets": (("Type", lambda obj: str(obj.get("type", ""))), ("Data", _count("data"))),
-    "services": (
-        ("Type", lambda obj: str((obj.get("spec") or {}).get("type", ""))),
-        ("Cluster-IP", lambda obj: str((obj.get("spec") or {}).get("clusterIP", "<none>"))),
-    ),
-    "events": (
-        ("Type", lambda obj: str(obj.get("type", ""))),
-        ("Reason", lambda obj: str(obj.get("reason", ""))),
-        ("Message", lambda obj: str(obj.get("message", obj.get("note", "")))),
-    ),
-}

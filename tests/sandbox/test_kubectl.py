@@ -222,7 +222,7 @@ async def test_rights_and_versions_are_told(kubectl: Kubectl, sandbox: SandboxCl
     assert await kubectl("auth", "can-i", "create", "deployments") == "yes\n"
     sandbox.deny("delete", "configmaps")
     code, out, _ = await kubectl.run("auth", "can-i", "delete", "configmaps")
-    assert (code, out) == (1, "no\n")
+    assert (code, out) == (1, "no - denied by the sandbox\n")
     await kubectl("create", "configmap", "kept")
     code, _, err = await kubectl.run("delete", "configmap", "kept")
     assert code == 1
