@@ -19,7 +19,8 @@ HELP = f"""Ask for a reconcile now and wait until the controller reports the out
   fluxtui reconcile hr -A --status-selector ready=false --yes
 
 --with-source fetches first what the object takes its content from: the repository, and the chart of a HelmRelease. A
-suspended object is refused, as flux refuses it: resume it first.
+suspended object is refused, as flux refuses it: resume it first. Of several objects, those that others depend on go
+first.
 
 {MEANING}"""
 

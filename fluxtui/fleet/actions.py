@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 import msgspec
 
@@ -33,6 +34,29 @@ class Item(msgspec.Struct, frozen=True):
     ref: Ref
     refusal: str = ""
     """Why nothing will be done to it, a sentence; empty when something will."""
+    after: tuple[Ref, ...] = ()
+    """What must have ended first: its source and what it depends on. `in_order` leaves those of the same plan."""
+
+
+def in_order(items: Iterable[Item]) -> tuple[Item, ...]:
+    """Items that wait only for targets of the same plan, and for none in a circle.
+
+    A controller refuses to work on an object while a dependency is being reconciled, and comes back to it much later.
+    """
+    found = tuple(items)
+    targets = {item.ref for item in found if not item.refusal}
+    after = {item.ref: tuple(ref for ref in item.after if ref in targets and ref != item.ref) for item in found}
+    try:
+        TopologicalSorter(after).prepare()
+    except CycleError as error:
+        circle = set(error.args[1])
+        return in_order(
+            msgspec.structs.replace(item, after=tuple(ref for ref in item.after if ref not in circle))
+            if item.ref in circle
+            else item
+            for item in found
+        )
+    return tuple(msgspec.structs.replace(item, after=after[item.ref]) for item in found)
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxtui.api.kinds import HELM_CHART, HELM_RELEASE
 from fluxtui.api.meta import REQUESTED_AT
-from fluxtui.fleet.actions import Action, Ending, Item, Outcome, Plan, Step, refusal
+from fluxtui.fleet.actions import Action, Ending, Item, Outcome, Plan, Step, in_order, refusal
 from fluxtui.fleet.audit import AuditLog, Entry, timestamp, who
 from fluxtui.fleet.clusters import ClusterInfo
 from fluxtui.fleet.facts import SUSPEND_REASON, SUSPEND_UNTIL, SUSPENDED_AT, SUSPENDED_BY
@@ -72,11 +72,11 @@ class Commands:
 
         async def guarded(ref: Ref) -> Item:
             async with gate:
-                return Item(ref, await self._refusal(action, ref))
+                return await self._item(action, ref)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(guarded(ref)) for ref in dict.fromkeys(refs)]
-        items = tuple(task.result() for task in tasks)
+        items = in_order(task.result() for task in tasks)
         clusters = dict.fromkeys(item.ref.cluster for item in items if not item.refusal)
         protected = matching(self._protected, clusters)
         return Plan(action, items, protected, one_line(reason), until)
@@ -89,17 +89,22 @@ class Commands:
     ) -> list[Outcome]:
         """Carry a plan out and wait for every outcome, in the order of the plan; refused items are outcomes too.
 
-        `on_outcome` is called with each as soon as it is known.
+        An item begins when those that it comes after have ended, well or not. `on_outcome` is called with each as soon
+        as it is known.
         """
         run = _Run(self, plan, on_step)
         gate = asyncio.Semaphore(self._concurrency)
+        ended = {item.ref: asyncio.Event() for item in plan.items}
 
         async def one(item: Item) -> Outcome:
             if item.refusal:
                 outcome = Outcome(item.ref, plan.action, Ending.REFUSED, item.refusal)
             else:
+                for ref in item.after:
+                    await ended[ref].wait()
                 async with gate:
                     outcome = await run.carry_out(item.ref)
+            ended[item.ref].set()
             on_outcome(outcome)
             return outcome
 
@@ -119,17 +124,20 @@ class Commands:
         """Plan and execute in one go."""
         return await self.execute(await self.plan(action, refs, reason=reason, until=until), on_step)
 
-    async def _refusal(self, action: Action, ref: Ref) -> str:
+    async def _item(self, action: Action, ref: Ref) -> Item:
+        after: tuple[Ref, ...] = ()
         try:
             client, resource, row = await self._look(ref)
             found = refusal(action, row, self._clusters.get(ref.cluster), self._clock(), read_only=self._read_only)
             if not found and not await client.allowed("patch", resource, ref.namespace, ref.name):
                 found = f"you may not patch {resource.name} in {ref.namespace or 'the cluster'}"
+            if action.reconciles:
+                after = (*row.depends, *filter(None, (row.source,)))
         except NotFound:
-            return "it does not exist"
+            found = "it does not exist"
         except KubeError as error:
-            return str(error)
-        return found
+            found = str(error)
+        return Item(ref, found, after)
 
     async def _look(self, ref: Ref) -> tuple[Client, Resource, Row]:
         client = self._client(ref.cluster)
@@ -190,7 +198,7 @@ class _Run:
             async with self._sources.setdefault(source, asyncio.Lock()):
                 found = self._fetched.get(source)
                 if found is None:
-                    why_not = await self._commands._refusal(Action.RECONCILE, source)
+                    why_not = (await self._commands._item(Action.RECONCILE, source)).refusal
                     found = Followed(Ending.REFUSED, why_not) if why_not else await self._reconcile(source)
                     self._fetched[source] = found
             name = f"source {source.word} {source.name}"

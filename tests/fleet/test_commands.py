@@ -179,6 +179,38 @@ async def test_many_objects_in_many_clusters_each_have_their_own_outcome(start: 
         ]
 
 
+async def test_what_others_depend_on_is_reconciled_first(start: Start) -> None:
+    _, client = await start("east")
+    await create(client, flux("git", "fleet", spec=GIT))
+    for name, needs in (("apps", "infra"), ("infra", "crds"), ("crds", "elsewhere"), ("one", "two"), ("two", "one")):
+        await create(client, flux("ks", name, spec={**KS, "dependsOn": [{"name": needs}]}))
+    refs = [ref("ks", name, "east") for name in ("apps", "infra", "crds", "one", "two")] + [ref("git", "fleet", "east")]
+    events: list[str] = []
+    async with acting(client) as commands, controlled(client, KUSTOMIZATION, GIT_REPOSITORY) as controllers:
+        controllers["Kustomization"].verdicts["infra"] = ("False", "no such file")
+        plan = await commands.plan(Action.RECONCILE, refs)
+        outcomes = await commands.execute(
+            plan,
+            lambda step: events.append(f"> {step.ref.name}"),
+            lambda outcome: events.append(f"< {outcome.ref.name}"),
+        )
+    assert {outcome.ref.name: outcome.good for outcome in outcomes} == {
+        **dict.fromkeys(("apps", "crds", "one", "two", "fleet"), True),
+        "infra": False,
+    }
+    chain = [event for event in events if event[2:] in ("fleet", "crds", "infra", "apps")]
+    assert chain == [f"{sign} {name}" for name in ("fleet", "crds", "infra", "apps") for sign in "><"]
+    assert {item.ref.name: [each.name for each in item.after] for item in plan.items} == {
+        "apps": ["infra", "fleet"],
+        "infra": ["crds", "fleet"],
+        "crds": ["fleet"],
+        "one": ["fleet"],
+        "two": ["fleet"],
+        "fleet": [],
+    }
+    assert all(not item.after for item in (await commands.plan(Action.SUSPEND, refs)).items)
+
+
 async def test_what_is_deleted_meanwhile_has_failed(start: Start) -> None:
     _, client = await start("east")
     await scene(client)
