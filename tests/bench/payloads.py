@@ -196,9 +196,42 @@ def _parts(
         past = {"chartVersion": "6.7.1", "status": "deployed", "version": 3, "digest": f"sha256:{'0' * 64}"}
         values = {f"key{each}": {"enabled": True, "image": f"registry.example/{name}:{each}"} for each in range(60)}
         return {**interval, "chart": chart, "values": values}, {"history": [past] * 4}
-    if kind in (kinds.IMAGE_REPOSITORY, kinds.IMAGE_POLICY, kinds.IMAGE_UPDATE):
-        return {**interval, "image": f"registry.example/{name}"}, {"lastScanResult": {"tagCount": 12}}
-    if kind in (kinds.ALERT, kinds.PROVIDER, kinds.RECEIVER):
-        return {"type": "slack", "channel": "platform"}, {}
-    artifact = {"revision": revision, "lastUpdateTime": started, "size": 12345, "digest": "sha256:00"}
-    return {**interval, "url": f"https://git.example/{name}", "ref": {"branch": "main"}}, {"artifact": artifact}
+    if kind in _SMALL:
+        return {**interval, **_SMALL[kind]}, {}
+    artifact = {
+        "revision": revision,
+        "lastUpdateTime": started,
+        "size": 12345,
+        "digest": f"sha256:{'0' * 64}",
+        "path": f"{kind.plural}/{name}/latest.tar.gz",
+        "url": f"http://source-controller.flux-system.svc.cluster.local./{kind.plural}/{name}/latest.tar.gz",
+    }
+    return {**interval, **_sources(kind, name)}, {"artifact": artifact}
+
+
+_SMALL: dict[Kind, dict[str, Any]] = {
+    kinds.IMAGE_REPOSITORY: {"image": "registry.example/platform/app"},
+    kinds.IMAGE_POLICY: {"imageRepositoryRef": {"name": "app"}, "policy": {"semver": {"range": "1.x"}}},
+    kinds.IMAGE_UPDATE: {
+        "sourceRef": {"kind": "GitRepository", "name": "fleet"},
+        "git": {"commit": {"author": {"email": "flux@example.com"}}},
+    },
+    kinds.ALERT: {"providerRef": {"name": "chat"}, "eventSources": [{"kind": "Kustomization", "name": "*"}]},
+    kinds.PROVIDER: {"type": "slack", "channel": "platform"},
+    kinds.RECEIVER: {
+        "type": "generic",
+        "secretRef": {"name": "token"},
+        "resources": [{"kind": "GitRepository", "name": "fleet"}],
+    },
+}
+
+
+def _sources(kind: Kind, name: str) -> dict[str, Any]:
+    if kind is kinds.HELM_CHART:
+        return {"chart": "podinfo", "version": "6.x", "sourceRef": {"kind": "HelmRepository", "name": "pod"}}
+    if kind is kinds.BUCKET:
+        return {"bucketName": name, "endpoint": "minio.example"}
+    if kind is kinds.OCI_REPOSITORY:
+        return {"url": f"oci://registry.example/{name}", "ref": {"tag": "latest"}}
+    url = {"url": f"https://git.example/{name}"}
+    return {**url, "ref": {"branch": "main"}} if kind is kinds.GIT_REPOSITORY else url

@@ -1,0 +1,122 @@
+"""The console on a real kube-apiserver: time to rows, memory, and what it asks for when nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fluxtui.api.crds import all_crds
+from fluxtui.kube.client import Client
+from fluxtui.kube.errors import ApiError, NotFound
+from fluxtui.kube.kubeconfig import Context
+from fluxtui.kube.resources import Resource
+from tests import apiserver
+from tests.bench.console import Console, Late
+from tests.bench.figures import Figures
+from tests.bench.live import LIVE, PATIENCE
+from tests.bench.payloads import Collection, first_look, variant
+from tests.bench.rig import environment, program, write_kubeconfig
+from tests.bench.server import now
+
+_CRDS = Resource(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
+_NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+AT_ONCE = 16
+
+
+async def fill(context: Context, objects: int) -> int:
+    """Install the Flux CRDs and put that many objects there; how many the server took."""
+    async with Client(context) as client:
+        for document in all_crds():
+            await client.create(_CRDS, document)
+        collections = variant(0, objects, now())
+        namespaces = sorted({body.namespace for each in collections for body in each.bodies})
+        for name in namespaces:
+            await client.create(_NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        await _served(client, collections)
+        gate = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_put(client, each, obj, gate)) for each in collections for obj in _read(each)]
+        return len(tasks)
+
+
+async def _served(client: Client, collections: list[Collection]) -> None:
+    """Return when the server lists every kind."""
+    async with asyncio.timeout(30):
+        for path in [each.path for each in collections]:
+            while True:
+                with contextlib.suppress(NotFound):
+                    await client.request("GET", path, params={"limit": "1"})
+                    break
+                await asyncio.sleep(0.1)
+
+
+def _read(collection: Collection) -> list[dict[str, Any]]:
+    return [json.loads(first_look(body, 1, now())) for body in collection.bodies]
+
+
+async def _put(client: Client, collection: Collection, obj: dict[str, Any], gate: asyncio.Semaphore) -> None:
+    """Create an object with its status."""
+    kind = collection.kind
+    resource = Resource(kind.group, kind.versions[0], kind.kind, kind.plural)
+    for field in ("resourceVersion", "uid", "managedFields", "finalizers", "creationTimestamp", "generation"):
+        obj["metadata"].pop(field, None)
+    async with gate:
+        try:
+            made = await client.create(resource, obj)
+            made["status"] = {**obj["status"], "observedGeneration": 1}
+            await client.replace(resource, made, subresource="status")
+        except ApiError as error:
+            raise Late(f"{kind.kind} {obj['metadata']['name']}: {error}") from error
+
+
+async def served(context: Context) -> dict[str, float]:
+    """Requests the API server has answered so far, by verb."""
+    counts: dict[str, float] = {}
+    async with Client(context) as client:
+        text = (await client.request("GET", "/metrics", accept="*/*")).body.decode()
+    for line in text.splitlines():
+        if line.startswith("apiserver_request_total{"):
+            verb = line.partition('verb="')[2].partition('"')[0]
+            counts[verb] = counts.get(verb, 0) + float(line.rpartition(" ")[2])
+    return counts
+
+
+def real(binaries: Path, directory: Path, figures: Figures, *, objects: int, minutes: float, rounds: int = 5) -> None:
+    """Time to a live screen, and requests a minute at rest, on a kube-apiserver with so many objects."""
+    with apiserver.running(binaries, directory) as context:
+        count = asyncio.run(fill(context, objects))
+        config = write_kubeconfig(
+            directory / "real",
+            {"real": context.server},
+            {"insecure-skip-tls-verify": True},
+            str(context.user["token"]),
+        )
+        command = [program(), "--kubeconfig", str(config)]
+        took = [_until_live(command, directory) for _ in range(rounds)]
+        figures.add(f"exec to {count} objects of a kube-apiserver", statistics.median(took), "s", target=0.6)
+        with Console(command, environment(directory)) as console:
+            console.until(lambda seen: LIVE.search(seen) is not None, PATIENCE, what="the cluster")
+            console.drain(10)
+            before, began = asyncio.run(served(context)), time.monotonic()
+            used, _ = console.load(minutes * 60)
+            after = asyncio.run(served(context))
+            passed = (time.monotonic() - began) / 60
+            asked = {verb: after[verb] - before.get(verb, 0) for verb in after if after[verb] > before.get(verb, 0)}
+            asked["GET"] = max(0.0, asked.get("GET", 0) - 1)
+            note = ", ".join(f"{verb} {number / passed:.1f}" for verb, number in sorted(asked.items()) if number)
+            figures.add("requests a minute at rest", sum(asked.values()) / passed, "", note=note)
+            figures.add("CPU on it at rest", used, "%", target=0.5, limit=1.5)
+            figures.add("memory on it", console.resident(), "MB")
+
+
+def _until_live(command: Sequence[str], directory: Path) -> float:
+    with Console(command, environment(directory)) as console:
+        return console.until(lambda seen: LIVE.search(seen) is not None, PATIENCE, what="the cluster") - console.began
