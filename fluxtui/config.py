@@ -49,6 +49,8 @@ class ConsoleSettings(Section, frozen=True):
     """Refuse every action that writes to a cluster."""
     frames_per_second: Annotated[int, Meta(ge=1, le=60)] = 20
     """How often data may repaint the screen; keys always repaint at once."""
+    saver: bool = False
+    """Write as little to the terminal as possible, for slow lines: few repaints, 256 colours, no seconds."""
     mouse: bool = True
     """Whether the mouse is used."""
     keymap: dict[str, str] = {}

@@ -32,6 +32,7 @@ Exit codes: 0 left by the user; 1 a bug of fluxtui; 2 wrong usage, settings or k
 @click.option("--context", "patterns", multiple=True, metavar="NAME", help="Context or pattern; repeatable.")
 @click.option("--read-only", is_flag=True, help="Refuse every action that writes to a cluster.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
+@click.option("--saver", is_flag=True, help="Write little to the terminal: for slow lines.")
 @click.option("--theme", metavar="NAME", help="fluxtui-dark, fluxtui-dim, fluxtui-light or fluxtui-paper.")
 @click.option("--config", "path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file.")
 @click.argument("filter_text", metavar="[FILTER]...", nargs=-1)
@@ -40,6 +41,7 @@ def command(
     patterns: tuple[str, ...],
     read_only: bool,
     ascii_only: bool,
+    saver: bool,
     theme: str | None,
     path: Path | None,
     filter_text: tuple[str, ...],
@@ -52,6 +54,7 @@ def command(
             config.load(path),
             read_only=read_only,
             ascii_only=ascii_only,
+            saver=saver,
             theme=theme,
             filter_text=" ".join(filter_text),
         )
@@ -75,7 +78,13 @@ def command(
 
 
 def laid_over(
-    settings: Settings, *, read_only: bool, ascii_only: bool, theme: str | None, filter_text: str
+    settings: Settings,
+    *,
+    read_only: bool = False,
+    ascii_only: bool = False,
+    saver: bool = False,
+    theme: str | None = None,
+    filter_text: str = "",
 ) -> Settings:
     """The settings with what the command line says laid over them."""
     console = settings.console
@@ -83,6 +92,7 @@ def laid_over(
         console,
         read_only=console.read_only or read_only,
         ascii=console.ascii or ascii_only,
+        saver=console.saver or saver,
         theme=theme or console.theme,
         filter=filter_text or console.filter,
     )

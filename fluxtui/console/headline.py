@@ -16,8 +16,11 @@ ROOMY = 100
 """From this width on the header spells things out."""
 
 
-def header(brush: Brush, width: int, rate: float, *, read_only: bool = False) -> tuple[list[Bit], list[Bit]]:
-    """The bits of the header from the left and from the right, for a screen of `width` cells."""
+def header(
+    brush: Brush, width: int, rate: float, *, read_only: bool = False, seconds: bool = True
+) -> tuple[list[Bit], list[Bit]]:
+    """The bits of the header from the left and from the right, for a screen of `width` cells; `seconds`: the clock
+    shows them where there is room."""
     palette, mirror = brush.palette, brush.mirror
     clusters = len(mirror.clusters)
     counts = mirror.counts()
@@ -37,7 +40,7 @@ def header(brush: Brush, width: int, rate: float, *, read_only: bool = False) ->
         right.append(Bit(Text("read-only", palette.warning), 75))
     if width >= ROOMY and rate >= 0.5:
         right.append(Bit(Text(f"{rate:.0f} ev/s", palette.muted), 20))
-    right.append(Bit(_liveness(list(mirror.clusters.values()), brush, roomy=width >= ROOMY), 85))
+    right.append(Bit(_liveness(list(mirror.clusters.values()), brush, roomy=width >= ROOMY, seconds=seconds), 85))
     return left, right
 
 
@@ -47,7 +50,7 @@ def _counted(count: int, noun: str, brush: Brush, *, lead: str = "", quiet: bool
     return Text.assemble(lead, (str(count), palette.ink), (words, palette.muted if quiet else palette.ink))
 
 
-def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool) -> Text:
+def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool, seconds: bool) -> Text:
     """`● live 12:03:14`: a dot whose colour says it, the words where there is room, and the clock."""
     palette, dot = brush.palette, brush.glyphs.live
     lost = sum(info.is_lost for info in clusters)
@@ -61,7 +64,7 @@ def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool) -> 
     else:
         style, words = palette.success, "live"
     moment = datetime.fromtimestamp(brush.mirror.clock(), UTC).astimezone()
-    clock = moment.strftime("%H:%M:%S" if roomy else "%H:%M")
+    clock = moment.strftime("%H:%M:%S" if roomy and seconds else "%H:%M")
     text = Text.assemble((dot, style), " ")
     if roomy or words != "live":
         text.append(f"{words}  ", palette.muted)

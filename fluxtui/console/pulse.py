@@ -14,8 +14,12 @@ class Pulse:
     in which the pulse was made, which is the app's.
     """
 
-    def __init__(self, beat: Callable[[], None], per_second: float) -> None:
+    def __init__(
+        self, beat: Callable[[], None], per_second: float, is_held: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`is_held` says that it is no use to beat yet: then it is asked again a pause later."""
         self._beat = beat
+        self._is_held = is_held
         self._pause = 1.0 / per_second
         self._context = contextvars.copy_context()
         self._next = 0.0
@@ -38,5 +42,9 @@ class Pulse:
     def _run(self) -> None:
         self._handle = None
         self._next = asyncio.get_running_loop().time() + self._pause
-        if not self._stopped:
+        if self._stopped:
+            return
+        if self._is_held():
+            self.kick()
+        else:
             self._beat()

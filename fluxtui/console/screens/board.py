@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from fluxtui.console import folding, keys, notices
+from fluxtui.console.backlog import has_backlog
 from fluxtui.console.columns import Brush
 from fluxtui.console.footer import footer
 from fluxtui.console.glyphs import glyphs
@@ -31,6 +32,10 @@ from fluxtui.fleet.tree import Tree
 
 FLATTEN_PAUSE = 0.22
 """Seconds between two flattenings that only news ask for."""
+SAVED_RATE = 1
+"""Repaints of news a second on a slow line."""
+SAVED_TICK = 10.0
+"""Seconds between looks at clock and ages there."""
 WIDE = 110
 """From this width on the pane stands beside the tree."""
 
@@ -72,12 +77,14 @@ class Board(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.set_class(self.brush.ascii_only, "-ascii")
         self.details = Details(self, self.pane, self.fleet, self.brush)
-        self.pulse = Pulse(self._beat, self.settings.console.frames_per_second)
-        self._late = Pulse(self.flatten, 1 / FLATTEN_PAUSE)
+        console, saving = self.settings.console, self.settings.console.saver
+        rate = min(SAVED_RATE, console.frames_per_second) if saving else console.frames_per_second
+        self.pulse = Pulse(self._beat, rate, self._is_behind)
+        self._late = Pulse(self.flatten, SAVED_RATE if saving else 1 / FLATTEN_PAUSE, self._is_behind)
         self.fleet.mirror.on_change = self.pulse.kick
         self.fleet.mirror.drain()
         self.set_filter(self.filter_text)
-        self.set_interval(1.0, self._tick)
+        self.set_interval(SAVED_TICK if saving else 1.0, self._tick)
         self.show_footer()
 
     def on_unmount(self) -> None:
@@ -86,6 +93,10 @@ class Board(Screen[None], inherit_bindings=False):
         self.fleet.mirror.on_change = _nothing
 
     # News
+
+    def _is_behind(self) -> bool:
+        """Whether the terminal is still busy with what was painted before: news can wait, keys can't."""
+        return has_backlog(self.app)
 
     def _beat(self) -> None:
         """Take in what changed since the last beat and repaint the lines that show it."""
@@ -133,7 +144,10 @@ class Board(Screen[None], inherit_bindings=False):
     # Drawing
 
     def show_header(self) -> None:
-        left, right = header(self.brush, self.size.width, self._rate, read_only=self.settings.console.read_only)
+        console = self.settings.console
+        left, right = header(
+            self.brush, self.size.width, self._rate, read_only=console.read_only, seconds=not console.saver
+        )
         self.query_one("#header", Bar).set_bits(left, right)
 
     def show_footer(self) -> None:
