@@ -7,7 +7,7 @@ Source: the wait of fluxcd/pkg `ssa` and the status readers of fluxcd/cli-utils 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from fluxtui.api.kstatus import Result, Status, is_unschedulable, status_of
@@ -38,14 +38,15 @@ async def wait_until_ready(
     known: Mapping[Identity, Object] | None = None,
     fail_fast: bool = True,
     may_vanish: Collection[Identity] = (),
+    judge: Callable[[Object], Result | None] | None = None,
 ) -> None:
     """Wait, at most `within` seconds, until every object (identity → API version) is Current.
 
     `known` are objects read a moment ago, which saves reading those that are ready. With `fail_fast`, the first Failed
     object ends the wait; without, the wait goes on while others are in progress. `may_vanish` are Jobs that delete
-    themselves when done. Raises HealthError.
+    themselves when done. `judge` knows the health of objects better than kstatus, or says None. Raises HealthError.
     """
-    check = _Check(client, wanted, may_vanish)
+    check = _Check(client, wanted, may_vanish, judge)
     check.learn(known or {})
     try:
         async with asyncio.timeout(within):
@@ -93,7 +94,14 @@ async def read(client: Client, identity: Identity, version: str) -> tuple[Identi
 
 
 class _Check:
-    def __init__(self, client: Client, wanted: Mapping[Identity, str], may_vanish: Collection[Identity]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        wanted: Mapping[Identity, str],
+        may_vanish: Collection[Identity],
+        judge: Callable[[Object], Result | None] | None,
+    ) -> None:
+        self._judge = judge
         self._client = client
         self._wanted = dict(wanted)
         self._may_vanish = may_vanish
@@ -155,7 +163,9 @@ class _Check:
         self._note(identity, obj)
 
     def _note(self, identity: Identity, obj: Object | None) -> None:
-        result = status_of(obj)
+        result = (self._judge(obj) if self._judge is not None and obj is not None else None) or status_of(obj)
+        if result.status is Status.UNKNOWN:
+            self._broken[identity] = result.message
         if result.status is Status.NOT_FOUND and identity in self._may_vanish:
             result = Result(Status.CURRENT, "Job is done and gone")
         self._results[identity] = result

@@ -29,6 +29,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """ServiceAccount impersonated when an object names none."""
     no_remote_bases: bool = True
     """Refuse kustomize bases outside of the artifact."""
+    cancel_health_checks: bool = True
+    """Let something newer to apply end a running health check."""
     file_sources: bool = True
     """Allow `file://` repositories, which read what the engine's user may read."""
     watch_files: bool = True

@@ -308,19 +308,10 @@ async def test_deletion_follows_its_policy(world: World, spec: dict[str, Any], s
 
 async def test_what_this_engine_does_not_do_is_named(world: World) -> None:
     await world.publish({"a.yaml": config_map("a")})
-    await world.kustomization("one", decryption={"provider": "sops"})
-    await world.kustomization("two", kubeConfig={"secretRef": {"name": "remote"}})
-    await world.kustomization("three", dependsOn=[{"name": "one", "readyExpr": "true"}])
-    await world.kustomization("four", healthCheckExprs=[{"apiVersion": "e.com/v1", "kind": "T", "current": "true"}])
+    await world.kustomization("apps", decryption={"provider": "sops", "serviceAccountName": "cloud"})
     async with world.running():
-        for name, field in (
-            ("one", "decryption"),
-            ("two", "kubeConfig"),
-            ("three", "readyExpr"),
-            ("four", "healthCheckExprs"),
-        ):
-            await world.settled(name, "UnsupportedFeature", field)
-            assert (await world.condition(name, "Stalled"))["status"] == "True"
+        await world.settled("apps", "UnsupportedFeature", "spec.decryption.serviceAccountName")
+        assert (await world.condition("apps", "Stalled"))["status"] == "True"
     assert await world.get("ConfigMap", "a") is None
 
 

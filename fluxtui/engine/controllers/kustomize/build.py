@@ -43,6 +43,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """None: without substitution."""
     always: bool = False
     """Substitute even without variables."""
+    decrypted: Mapping[str, bytes] = {}
+    """Plain texts of encrypted files, by absolute path."""
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -55,8 +57,13 @@ class Built(msgspec.Struct, frozen=True):
 
 def make(order: Order) -> Built:
     """Build the objects. Raises BuildFailed."""
+    return finish(render(order), order)
+
+
+def render(order: Order) -> list[Object]:
+    """Run kustomize. Raises BuildFailed."""
     try:
-        files = kustomization(order.directory, order.additions)
+        files = {**order.decrypted, **kustomization(order.directory, order.additions)}
         fs = OverlayFileSystem(RealFileSystem(order.root), files)
         resources = build(order.directory, fs=fs, options=Options(reorder="none", restrict_root=False))
     except (KustomizeError, OSError, RecursionError) as error:
@@ -64,10 +71,14 @@ def make(order: Order) -> Built:
     for resource in resources:
         if not (resource.name and resource.kind and resource.api_version):
             raise BuildFailed(f"failed to decode Kubernetes apiVersion, kind and name from: {resource.id}")
-    objects = [resource.object for resource in resources]
+    return [resource.object for resource in resources]
+
+
+def finish(objects: list[Object], order: Order) -> Built:
+    """Substitute the variables. Raises BuildFailed."""
     if order.variables is not None:
         try:
-            objects = substitute(resources, order.variables, always=order.always)
+            objects = substitute(map(Resource, objects), order.variables, always=order.always)
         except SubstituteError as error:
             raise BuildFailed(str(error)) from None
         _check(objects)
@@ -114,11 +125,12 @@ class BuildCache:
             self._size -= len(dropped)
 
 
-def cache_key(digest: str, order: Order, path: str) -> bytes:
-    """What a build depends on: the artifact's digest, the path in it, additions and variables."""
+def cache_key(digest: str, order: Order, path: str, keys: str = "") -> bytes:
+    """What a build depends on: the artifact's digest, the path in it, additions, variables, a digest of the keys."""
     parts = (
         digest,
         path,
+        keys,
         order.additions,
         dict(order.variables) if order.variables is not None else None,
         order.always,

@@ -10,23 +10,36 @@ import msgspec
 from fluxtui.api.kinds import KUSTOMIZATION
 from fluxtui.api.kustomize import Kustomization
 from fluxtui.api.meta import READY
+from fluxtui.engine.adapters.cel import Expression, ExpressionError
 from fluxtui.engine.controllers.kustomize.sources import Source, reference
 from fluxtui.engine.runtime.cluster import Cluster
-from fluxtui.engine.runtime.objects import Key
+from fluxtui.engine.runtime.objects import Key, Object
 from fluxtui.kube.errors import NotFound
 
 
-async def missing_dependency(cluster: Cluster, obj: Kustomization, source: Source) -> str:
-    """Why the first dependency that is not ready is not; empty when all are.
+class ReadyExpressionError(ValueError):
+    """A `readyExpr` that can't be read; `str()` names the dependency."""
 
-    A dependency that is built from the same source has to have applied the same revision.
+
+async def missing_dependency(cluster: Cluster, obj: Kustomization, raw: Object, source: Source) -> str:
+    """Why the first dependency that is not ready is not; empty when all are. `raw` is `obj` before it was decoded.
+
+    A dependency that is built from the same source has to have applied the same revision; an expression takes the
+    place of all other checks. Raises ReadyExpressionError.
     """
     for wanted in obj.spec.depends_on:
         key = Key(wanted.namespace or obj.metadata.namespace, wanted.name)
         try:
-            dependency = msgspec.convert(await cluster.read(KUSTOMIZATION, key), Kustomization)
+            found = await cluster.read(KUSTOMIZATION, key)
         except NotFound as error:
             return f"dependency '{key}' not found: {error}"
+        if wanted.ready_expr:
+            reason = _unready_by_expression(wanted.ready_expr, key, raw, found)
+            if reason:
+                return reason
+            continue
+        try:
+            dependency = msgspec.convert(found, Kustomization)
         except msgspec.ValidationError:
             return f"dependency '{key}' is not ready"
         status = dependency.status
@@ -37,3 +50,15 @@ async def missing_dependency(cluster: Cluster, obj: Kustomization, source: Sourc
         if same_source and status.last_applied_revision != source.revision:
             return f"dependency '{key}' revision is not up to date"
     return ""
+
+
+def _unready_by_expression(text: str, key: Key, raw: Object, dependency: Object) -> str:
+    try:
+        expression = Expression(text, ("self", "dep"))
+    except ExpressionError as error:
+        raise ReadyExpressionError(f"failed to evaluate dependency {key.name}: {error}") from error
+    try:
+        ready = expression.is_true({"self": raw, "dep": dependency})
+    except ExpressionError as error:
+        return str(error)
+    return "" if ready else f"dependency '{key}' is not ready according to readyExpr eval"

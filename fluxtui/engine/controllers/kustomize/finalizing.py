@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import logging
 
-from fluxtui.api.kustomize import Kustomization
+from fluxtui.api.kinds import KUSTOMIZE_GROUP
 from fluxtui.api.meta import READY
 from fluxtui.engine.controllers.kustomize import policy
-from fluxtui.engine.controllers.kustomize.impersonation import client_for
+from fluxtui.engine.controllers.kustomize.target import TargetError, target_of
+from fluxtui.engine.controllers.kustomize.work import Run
 from fluxtui.engine.runtime.outcomes import Failed
-from fluxtui.engine.runtime.reconciliation import Reconciliation
 from fluxtui.kube.changes import Action
 from fluxtui.kube.errors import KubeError, NotFound
 from fluxtui.kube.health import HealthError, wait_until_gone
 from fluxtui.kube.inventory import Inventory, InventoryError
-from fluxtui.kube.memory import Memory
 from fluxtui.kube.prune import PruneError, prune
 
-Run = Reconciliation[Kustomization]
 
-
-async def delete_objects(run: Run, memory: Memory) -> None:
+async def delete_objects(run: Run) -> None:
     """Delete the objects of the inventory, if the deletion policy wants it; wait for their end, if it wants that.
 
     Raises Failed when objects can't be deleted; the deletion is then tried again.
@@ -36,20 +33,21 @@ async def delete_objects(run: Run, memory: Memory) -> None:
         return
     if not policy.deletes_objects(spec) or not len(inventory):
         return
+    for name, field in (("revision", "lastAppliedRevision"), ("originRevision", "lastAppliedOriginRevision")):
+        if run.status.get(field):
+            run.annotations[f"{KUSTOMIZE_GROUP}/{name}"] = run.status[field]
     ready = run.conditions.get(READY)
     reason = ready.reason if ready is not None else "info"
-    if spec.kube_config is not None:
-        message = "the objects are in the cluster of spec.kubeConfig, which this engine does not reach: they stay there"
-        run.event("Warning", reason, message)
-        return
     account = spec.service_account_name or run.cluster.settings.default_service_account
     if account and not await _exists(run, account):
         listed = "\n".join(str(identity) for identity in inventory)
         run.event("Warning", reason, f"unable to prune objects: \n{listed}")
         return
-    client = client_for(run.cluster.client, run.key.namespace, account)
     try:
-        changes = await prune(client, inventory, policy.prune_options(run.key), memory)
+        client = (await target_of(run)).client
+        changes = await prune(client, inventory, policy.prune_options(run.key))
+    except TargetError as error:
+        raise Failed("PruneFailed", str(error)) from error
     except PruneError as error:
         raise Failed("PruneFailed", f"pruning for deleted resource failed: {error}") from error
     run.event("Normal", reason, str(changes))

@@ -65,25 +65,19 @@ def waits_for_termination(spec: KustomizationSpec) -> bool:
 
 def unsupported(spec: KustomizationSpec) -> str:
     """Why this engine can't reconcile a spec, a sentence for users; empty when it can."""
-    if spec.kube_config is not None:
-        return "spec.kubeConfig is not supported by this engine; give it the remote cluster as a context of its own"
-    if spec.decryption is not None:
-        return "spec.decryption is not supported by this engine yet; its objects are left as they are"
-    if spec.health_check_exprs:
-        return "spec.healthCheckExprs is not supported by this engine yet: it evaluates no CEL"
-    if any(dependency.ready_expr for dependency in spec.depends_on):
-        return "spec.dependsOn[].readyExpr is not supported by this engine yet: it evaluates no CEL"
-    if spec.build_metadata:
-        return "spec.buildMetadata is not supported by this engine yet"
+    if spec.decryption is not None and spec.decryption.service_account_name:
+        return "spec.decryption.serviceAccountName is not supported by this engine: it has no workload identity"
     return ""
+
+
+def stays_encrypted(obj: Object) -> bool:
+    """Whether an object is meant to be applied as SOPS left it."""
+    return annotations_of(obj).get(_DECRYPT, "").lower() == "disabled"
 
 
 def encrypted(objects: list[Object]) -> Object | None:
     """The first Secret that SOPS has encrypted and that is not meant to stay so."""
-    for obj in objects:
-        if is_secret(obj) and obj.get("sops") and annotations_of(obj).get(_DECRYPT) != "disabled":
-            return obj
-    return None
+    return next((obj for obj in objects if is_secret(obj) and obj.get("sops") and not stays_encrypted(obj)), None)
 
 
 def with_metadata(objects: list[Object], spec: KustomizationSpec) -> list[Object]:

@@ -1,0 +1,213 @@
+"""`spec.decryption`: manifests and generator files that SOPS has encrypted.
+
+Source: docs/spec/v1/kustomizations.md "Decryption" and "Kustomize secretGenerator"; the decryptor of
+kustomize-controller.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import posixpath
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from fluxtui.api.fields import LocalObjectReference
+from fluxtui.engine.adapters import sops
+from fluxtui.engine.adapters.sops import Keys, SopsError
+from fluxtui.engine.controllers.kustomize import policy
+from fluxtui.engine.controllers.kustomize.generate import Additions, kustomization
+from fluxtui.engine.controllers.kustomize.work import Run
+from fluxtui.kube.errors import KubeError, NotFound
+from fluxtui.kustomize import documents
+from fluxtui.kustomize.errors import KustomizeError
+from fluxtui.kustomize.kustomization import NAMES
+
+Object = dict[str, Any]
+
+_LARGEST = 5 << 20
+"""Bytes of an encrypted file that is read."""
+
+
+class DecryptionError(Exception):
+    """Something can't be decrypted; `str()` is a sentence for users."""
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """The private keys, and a digest of them."""
+
+    data: dict[str, bytes]
+    digest: str
+
+
+async def read_keys(run: Run, reference: LocalObjectReference | None) -> Secret:
+    """The Secret with the keys; empty when none is named. Raises DecryptionError."""
+    if reference is None:
+        return Secret({}, "")
+    client, where = run.cluster.client, f"{run.key.namespace}/{reference.name}"
+    try:
+        found = await client.get(await client.resource_for(("", "v1", "Secret")), reference.name, run.key.namespace)
+        data = {name: base64.b64decode(value) for name, value in (found.get("data") or {}).items()}
+    except NotFound as error:
+        raise DecryptionError(f"sops decryption Secret '{where}' not found") from error
+    except (KubeError, binascii.Error) as error:
+        raise DecryptionError(f"cannot get sops decryption Secret '{where}': {error}") from error
+    whole = msgspec.json.encode(data, order="deterministic")
+    return Secret(data, hashlib.sha256(whole).hexdigest())
+
+
+@asynccontextmanager
+async def decryptor(run: Run, secret: Secret) -> AsyncIterator[Decryptor]:
+    """A decryptor with the keys, for the time of the context. Raises DecryptionError."""
+    async with run.cluster.artifacts.workspace() as directory:
+        keys = Keys(directory)
+        try:
+            await keys.load(secret.data)
+            yield Decryptor(keys)
+        except SopsError as error:
+            raise DecryptionError(str(error)) from error
+        finally:
+            await keys.close()
+
+
+class Decryptor:
+    """Decrypts what a build reads and what comes of it."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    async def sources(self, root: str, directory: str, additions: Additions) -> dict[str, bytes]:
+        """Plain texts (by absolute path) of the encrypted generator files and patches below a directory.
+
+        Raises DecryptionError that names the file.
+        """
+        plain: dict[str, bytes] = {}
+        try:
+            for path, kind in _references(root, directory, kustomization(directory, additions)):
+                data = None if path in plain else _read(path, root)
+                if data is not None and sops.is_encrypted(data, kind):
+                    plain[path] = await self._decrypt(data, kind, kind, posixpath.relpath(path, root))
+        except (KustomizeError, OSError, RecursionError) as error:
+            raise DecryptionError(f"error decrypting sources: {error}") from None
+        return plain
+
+    async def objects(self, objects: list[Object]) -> list[Object]:
+        """The objects with everything encrypted in plain text, but for those that ask to stay encrypted.
+
+        Raises DecryptionError that names the object.
+        """
+        return [obj if policy.stays_encrypted(obj) else await self._object(obj) for obj in objects]
+
+    async def _object(self, obj: Object) -> Object:
+        subject = f"{obj.get('apiVersion')}/{obj.get('kind')}/{(obj.get('metadata') or {}).get('name')}"
+        metadata = obj.get("sops")
+        if isinstance(metadata, dict) and metadata.get("mac"):
+            plain = await self._decrypt(msgspec.json.encode(obj), "json", "json", subject)
+            try:
+                return msgspec.json.decode(plain, type=dict[str, Any])
+            except msgspec.MsgspecError as error:
+                raise DecryptionError(f"decryption failed for '{subject}': the plain text is no object") from error
+        if obj.get("kind") != "Secret" or not isinstance(obj.get("data"), dict):
+            return obj
+        data = {name: await self._field(value, name, subject) for name, value in obj["data"].items()}
+        return {**obj, "data": data}
+
+    async def _field(self, value: Any, name: str, subject: str) -> Any:
+        try:
+            data = base64.b64decode(value, validate=True)
+        except (TypeError, ValueError):
+            return value
+        kind = sops.encrypted_format(data)
+        if not kind:
+            return value
+        plain = await self._decrypt(data, kind, sops.format_of(name), f"{subject}' Secret field '{name}")
+        return base64.b64encode(plain).decode()
+
+    async def _decrypt(self, data: bytes, kind: str, output: str, subject: str) -> bytes:
+        try:
+            return await self._keys.decrypt(data, kind, output)
+        except SopsError as error:
+            raise DecryptionError(f"decryption failed for '{subject}': {error}") from error
+
+
+def _references(root: str, start: str, overlay: dict[str, bytes]) -> Iterator[tuple[str, str]]:
+    """(absolute path, format) of every file that may be encrypted, over all kustomizations that are built."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        directory = waiting.pop()
+        if directory in seen or not os.path.isdir(directory):
+            continue
+        seen.add(directory)
+        document = _document(directory, overlay)
+        for reference, kind in _files(document):
+            yield _inside(root, directory, reference), kind
+        for field in ("resources", "components", "bases"):
+            waiting += [_inside(root, directory, item) for item in _list(document, field) if isinstance(item, str)]
+
+
+def _document(directory: str, overlay: dict[str, bytes]) -> dict[str, Any]:
+    for name in NAMES:
+        path = posixpath.join(directory, name)
+        text = overlay.get(path)
+        if text is None and os.path.isfile(path):
+            with open(path, "rb") as file:
+                text = file.read(_LARGEST)
+        if text is not None:
+            document = documents.read(text, path)
+            return document if isinstance(document, dict) else {}
+    return {}
+
+
+def _files(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for generator in _list(document, "secretGenerator"):
+        if not isinstance(generator, dict):
+            continue
+        for entry in filter(_is_text, _list(generator, "files")):
+            key, _, path = entry.partition("=")
+            yield path or key, sops.format_of(key)
+        for path in filter(_is_text, [*_list(generator, "envs"), generator.get("env")]):
+            kind = sops.format_of(path)
+            yield path, "dotenv" if kind == "binary" else kind
+    for patch in _list(document, "patches"):
+        path = patch.get("path") if isinstance(patch, dict) else None
+        if _is_text(path) and "://" not in str(path):
+            yield str(path), sops.format_of(str(path))
+
+
+def _list(document: dict[str, Any], field: str) -> list[Any]:
+    found = document.get(field)
+    return found if isinstance(found, list) else []
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _inside(root: str, directory: str, path: str) -> str:
+    """An absolute path that does not leave the root: what leads out of it is clamped to it."""
+    relative = posixpath.relpath(posixpath.join(directory, path), root)
+    return posixpath.join(root, posixpath.normpath(posixpath.join("/", relative)).lstrip("/")).rstrip("/")
+
+
+def _read(path: str, root: str) -> bytes | None:
+    """A file's content; None when there is none: whoever builds says so."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    if status.st_size > _LARGEST:
+        name = posixpath.relpath(path, root)
+        raise DecryptionError(
+            f"cannot decrypt '{name}' with size ({status.st_size} bytes) exceeding limit ({_LARGEST})"
+        )
+    with open(path, "rb") as file:
+        return file.read()
