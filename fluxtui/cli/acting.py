@@ -109,14 +109,14 @@ class _Performance:
             for trouble in self._troubles:
                 click.echo(f"✗ {trouble.cluster}: {trouble.message}", err=True)
             for name in missing:
-                click.echo(f'✗ {self._wish.meant.title} "{name}" not found', err=True)
+                click.echo(f'✗ {self._wish.meant.title} "{name}" not found{self._where.somewhere}', err=True)
             outcomes = await self._act(refs) if refs else []
         if outcomes is None:
             click.echo("nothing was done", err=True)
             return 1
         self._report(outcomes)
         if not refs and not missing and not self._troubles:
-            click.echo(f"no {self._wish.meant.title} objects found", err=True)
+            click.echo(f"no {self._wish.meant.title} objects found{self._where.somewhere}", err=True)
         return 1 if self._troubles or missing or not all(outcome.good for outcome in outcomes) else 0
 
     async def _find(self) -> tuple[list[Ref], list[str]]:

@@ -91,8 +91,10 @@ async def list_objects(client: Client, wanted: Wanted, namespace: str, label_sel
         resources = [found for kind in wanted.kinds if (found := served_as(kind, served.find))]
         for word in wanted.words:
             found = served.by_word(word)
-            if found is None or not is_flux_group(found.group):
+            if found is None:
                 raise UnknownKind("", word)
+            if not is_flux_group(found.group):
+                raise KubeError(f"{found.name} is no kind of Flux")
             resources.append(found)
     results = await asyncio.gather(*(_list(client, resource, namespace, label_selector) for resource in resources))
     listing = Listing()

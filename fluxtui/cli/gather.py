@@ -48,7 +48,7 @@ def named(mirror: Mirror, wanted: Wanted, where: Selection) -> tuple[list[Ref], 
     ]
     missing = [name for name in wanted.names if not any(name in (ref.name, ref.path) for ref in refs)]
     for name in missing:
-        click.echo(f'✗ {wanted.title} "{name}" not found', err=True)
+        click.echo(f'✗ {wanted.title} "{name}" not found{where.somewhere}', err=True)
     return refs, missing
 
 

@@ -79,14 +79,10 @@ async def _get(where: Selection, meant: Wanted, selector: str, query: Query, for
     found, missing = chosen(answers, meant, query)
     show(found, troubles, where, meant, form, headings=headings)
     for name in missing:
-        click.echo(f'✗ {meant.title} "{name}" not found{_somewhere(where)}', err=True)
+        click.echo(f'✗ {meant.title} "{name}" not found{where.somewhere}', err=True)
     if not found and not missing and not troubles and form in ("table", "wide"):
-        click.echo(f"no {meant.title} objects found{_somewhere(where)}", err=True)
+        click.echo(f"no {meant.title} objects found{where.somewhere}", err=True)
     return 1 if troubles or missing else 0
-
-
-def _somewhere(where: Selection) -> str:
-    return f" in namespace {where.namespace}" if where.namespace else ""
 
 
 def troubles_of(answers: Answers[Listing]) -> list[Trouble]:

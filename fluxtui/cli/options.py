@@ -37,11 +37,16 @@ NAMESPACE_VARIABLE = "FLUX_SYSTEM_NAMESPACE"
 
 
 def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """An option's value as seconds: `30s`, `5m`, `1h30m`."""
+    """An option's value as seconds: `30s`, `5m`, `1h30m`; 0.0 for none."""
+    if not value:
+        return 0.0
     try:
-        return durations.parse(value)
+        found = durations.parse(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from error
+    if not found:
+        raise click.BadParameter("no time at all", ctx, param)
+    return found
 
 
 def query(ctx: click.Context, param: click.Parameter, value: str) -> Query:
@@ -67,6 +72,11 @@ class Selection(msgspec.Struct, frozen=True):
     def several(self) -> bool:
         """Whether answers of several clusters come together."""
         return len(self.contexts) > 1
+
+    @property
+    def somewhere(self) -> str:
+        """The namespace as the end of a sentence."""
+        return f" in namespace {self.namespace}" if self.namespace else ""
 
 
 form_option: Option = click.option(
@@ -105,11 +115,16 @@ class Place(msgspec.Struct, frozen=True):
         if not contexts:
             fail("the kubeconfig has no usable context")
         where = self.namespace or os.environ.get(NAMESPACE_VARIABLE) or FLUX_NAMESPACE
-        return Selection(contexts, bool(self.patterns), "" if self.all_namespaces else where, self.timeout, settings)
+        timeout = self.timeout or durations.parse(settings.actions.timeout)
+        return Selection(contexts, bool(self.patterns), "" if self.all_namespaces else where, timeout, settings)
 
 
 def cluster_options(timeout: str, *, namespaces: bool = False) -> Option:
-    """--kubeconfig, --context, --config and --timeout with this default, and -n and -A; the command gets a `place`."""
+    """--kubeconfig, --context, --config, --timeout with this default, and -n and -A; the command gets a `place`.
+
+    An empty `timeout` is that of the settings, for how long the outcome of an action is waited for.
+    """
+    waiting = "How long an outcome is waited for [default: 5m, or actions.timeout of the settings]."
     options: list[Option] = [
         click.option(
             "--kubeconfig", "files", multiple=True, metavar="FILE", help="Kubeconfig file or glob; repeatable."
@@ -122,7 +137,14 @@ def cluster_options(timeout: str, *, namespaces: bool = False) -> Option:
             help="Context or pattern (prod-*); repeatable [default: all].",
         ),
         click.option("--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file."),
-        click.option("--timeout", callback=duration, default=timeout, show_default=True, help="Time for each cluster."),
+        click.option(
+            "--timeout",
+            callback=duration,
+            default=timeout,
+            show_default=bool(timeout),
+            metavar="DURATION",
+            help="Time for each cluster." if timeout else waiting,
+        ),
     ]
     if namespaces:
         options += [

@@ -29,7 +29,7 @@ first.
 @click.argument("words", nargs=-1, metavar="KIND [NAME]...")
 @click.option("--with-source", is_flag=True, help="Reconcile the source first.")
 @target_options
-@cluster_options("5m", namespaces=True)
+@cluster_options("", namespaces=True)
 def command(
     words: tuple[str, ...],
     with_source: bool,

@@ -23,7 +23,7 @@ HELP = f"""Resume suspended objects and wait until the controller reports the ou
 @click.command(help=HELP)
 @click.argument("words", nargs=-1, metavar="KIND [NAME]...")
 @target_options
-@cluster_options("5m", namespaces=True)
+@cluster_options("", namespaces=True)
 def command(
     words: tuple[str, ...],
     target: Target,

@@ -47,7 +47,7 @@ def until(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.option("--reason", default="", metavar="TEXT", help="Why; shown wherever the object is.")
 @click.option("--until", "end", callback=until, default="", metavar="TIME", help="When it is meant to end.")
 @target_options
-@cluster_options("1m", namespaces=True)
+@cluster_options("30s", namespaces=True)
 def command(
     words: tuple[str, ...],
     reason: str,

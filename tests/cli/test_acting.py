@@ -82,9 +82,18 @@ async def test_scripts_go_ahead_over_all_clusters(start: Start) -> None:
 async def test_what_is_not_there(start: Start) -> None:
     fleet = await fleet_of(start, "east", "west")
     result = await fleet.run("reconcile", "ks", "nope")
-    assert (result.exit_code, result.stderr) == (1, '✗ Kustomization "nope" not found\n')
+    assert (result.exit_code, result.stderr) == (1, '✗ Kustomization "nope" not found in namespace flux-system\n')
     result = await fleet.run("suspend", "hr", "--all")
-    assert (result.exit_code, result.stderr) == (0, "no HelmRelease objects found\n")
+    assert (result.exit_code, result.stderr) == (0, "no HelmRelease objects found in namespace flux-system\n")
+
+
+async def test_the_settings_say_how_long_an_outcome_is_waited_for(start: Start, tmp_path: Path) -> None:
+    fleet = await fleet_of(start, "east")
+    settings = tmp_path / "config.yaml"
+    settings.write_text("actions: {timeout: 1s}\n")
+    result = await fleet.run("reconcile", "ks", "apps", "--config", str(settings))
+    said = "✗ kustomization/flux-system/apps: no result after 1s\n"
+    assert (result.exit_code, result.stdout) == (1, said)
 
 
 async def test_protected_clusters_want_a_yes(start: Start, tmp_path: Path) -> None:

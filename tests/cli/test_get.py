@@ -153,6 +153,11 @@ async def test_what_is_not_there(start: Start) -> None:
     result = await fleet.run("get", "bucket")
     assert result.exit_code == 1
     assert "serves no kind Bucket" in result.stderr
+    result = await fleet.run("get", "pods")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "✗ east: pods is no kind of Flux\n✗ west: pods is no kind of Flux\n",
+    )
     result = await fleet.run("get", "nonsense")
     assert (result.exit_code, "serves no kind nonsense" in result.stderr) == (1, True)
 
@@ -162,6 +167,7 @@ MISTAKES = [
     ("get ks -n a -A", "exclude each other"),
     ("get ks --status-selector rady=false", "unknown field rady; did you mean ready?"),
     ("get ks --timeout soon", "is not a duration"),
+    ("get ks --timeout 0s", "no time at all"),
     ("get ks -o xml", "Invalid value for '-o'"),
     ("get ks --context north", "no context matches 'north'"),
     ("get ks --config /nowhere/config.yaml", "no such file"),

@@ -157,7 +157,8 @@ async def test_the_namespace_goes_last(start: Start) -> None:
             return True
         return False
 
-    await eventually(gone)
+    vanished: bool = await eventually(gone)
+    assert vanished
     assert (await fleet.run("install")).exit_code == 0
 
 
