@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import yaml
 
-from fluxtui.kube.client import PatchType
+from fluxtui.kube.client import Client, PatchType
 from tests.cli.conftest import Fleet
 from tests.fleet.live import create, eventually
 from tests.fleet.objects import REVISION, failed, flux, ready
@@ -182,30 +183,83 @@ async def test_wrong_usage_is_exit_code_two(start: Start) -> None:
         assert message in " ".join(result.stderr.split())
 
 
-async def test_watch_prints_what_changes_until_interrupted(start: Start) -> None:
-    fleet = await two_clusters(start)
-    command = [sys.executable, "-m", "fluxtui", "get", "ks", "-w", "--kubeconfig", str(fleet.kubeconfig)]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "COLUMNS": "200"}
-    )
-    assert process.stdout is not None
-    lines: list[str] = []
+class Watching:
+    """A running `get --watch`, and the lines it has printed."""
 
-    async def read() -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self.complaints: list[str] = []
+
+    async def read(self, stream: asyncio.StreamReader | None, lines: list[str]) -> None:
+        assert stream is not None
+        async for line in stream:
             lines.append(line.decode())
 
+    async def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+@asynccontextmanager
+async def watching(fleet: Fleet, words: str) -> AsyncIterator[Watching]:
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "fluxtui", *words.split(), "--kubeconfig", str(fleet.kubeconfig)],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    found = Watching(process)
     async with asyncio.TaskGroup() as group:
-        group.create_task(read())
-        await eventually(lambda: len(lines) == 3, within=20)
-        client = fleet.clients["west"]
-        resource = await client.resource_for(("kustomize.toolkit.fluxcd.io", "", "Kustomization"))
-        news = {"status": {"conditions": [ready("all well")]}}
-        await client.patch(resource, "apps", "flux-system", news, type=PatchType.MERGE, subresource="status")
-        await eventually(lambda: len(lines) == 4)
-        process.send_signal(signal.SIGINT)
-        assert await process.wait() == 0
-    assert lines[0].split()[0] == "CLUSTER"
-    assert {line.split()[0] for line in lines[1:3]} == {"east", "west"}
-    assert lines[3].split()[:3] == ["west", "apps", "Ready"]
+        group.create_task(found.read(process.stdout, found.lines))
+        group.create_task(found.read(process.stderr, found.complaints))
+        try:
+            yield found
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def say(client: Client, name: str, message: str) -> None:
+    """Let a Kustomization say that it is ready."""
+    resource = await client.resource_for(("kustomize.toolkit.fluxcd.io", "", "Kustomization"))
+    news = {"status": {"conditions": [ready(message)]}}
+    await client.patch(resource, name, "flux-system", news, type=PatchType.MERGE, subresource="status")
+
+
+async def test_watch_prints_what_changes_until_interrupted(start: Start) -> None:
+    fleet = await two_clusters(start)
+    async with watching(fleet, "get ks -w") as seen:
+        await eventually(lambda: len(seen.lines) == 3, within=20)
+        await say(fleet.clients["west"], "apps", "all well")
+        await eventually(lambda: len(seen.lines) == 4)
+        assert await seen.interrupt() == 0
+    assert seen.lines[0].split()[0] == "CLUSTER"
+    assert {line.split()[0] for line in seen.lines[1:3]} == {"east", "west"}
+    assert seen.lines[3].split()[:3] == ["west", "apps", "Ready"]
+
+
+async def test_watch_of_a_dead_cluster_goes_on_with_the_others_and_says_so(start: Start) -> None:
+    fleet = await two_clusters(start)
+    await fleet.clusters["east"].faults.set("refuse")
+    async with watching(fleet, "get ks -w -o name") as seen:
+        await eventually(lambda: seen.lines and seen.complaints, within=20)
+        assert await seen.interrupt() == 1
+    assert seen.lines == ["west\tkustomization/flux-system/apps\n"]
+    assert len(seen.complaints) == 1
+    assert seen.complaints[0].startswith("✗ east: ")
+
+
+async def test_watch_takes_up_a_cluster_that_comes_back(start: Start) -> None:
+    fleet = await two_clusters(start)
+    await fleet.clusters["east"].faults.set("refuse")
+    async with watching(fleet, "get ks apps -w -o json --status-selector ready=true") as seen:
+        await eventually(lambda: bool(seen.complaints), within=20)
+        assert not seen.lines
+        await fleet.clusters["east"].faults.set("")
+        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await say(fleet.clients["west"], "apps", "all well")
+        await eventually(lambda: len(seen.lines) == 2)
+        assert await seen.interrupt() == 0
+    assert [json.loads(line)["cluster"] for line in seen.lines] == ["east", "west"]
