@@ -29,6 +29,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """ServiceAccount impersonated when an object names none."""
     no_remote_bases: bool = True
     """Refuse kustomize bases outside of the artifact."""
+    strict: bool = True
+    """Stop, each with a reason of its own, before applying text with unresolved variables, and before a prune of
+    everything; False is upstream's behaviour."""
     cancel_health_checks: bool = True
     """Let something newer to apply end a running health check."""
     file_sources: bool = True

@@ -164,7 +164,9 @@ async def test_unset_variables_are_refused_before_anything_is_applied(world: Wor
     await world.publish({"a.yaml": config_map("a"), "b.yaml": config_map("b", k="${absent}")})
     await world.kustomization("apps", postBuild={"substitute": {"x": "y"}})
     async with world.running():
-        await world.settled("apps", "BuildFailed", 'ConfigMap/default/b\': variable not set (strict mode): "absent"')
+        await world.settled(
+            "apps", "UnresolvedVariables", 'ConfigMap/default/b\': variable not set (strict mode): "absent"'
+        )
     assert await world.get("ConfigMap", "a") is None
 
 
@@ -172,7 +174,7 @@ async def test_a_missing_source_of_variables_is_refused(world: World) -> None:
     await world.publish({"a.yaml": config_map("a")})
     await world.kustomization("apps", postBuild={"substituteFrom": [{"kind": "ConfigMap", "name": "absent"}]})
     async with world.running():
-        await world.settled("apps", "BuildFailed", "substitute from 'ConfigMap/absent' error: not found")
+        await world.settled("apps", "SubstitutionSourceMissing", "substitute from 'ConfigMap/absent' error: not found")
 
 
 async def test_variables_that_change_are_seen_at_the_next_run(world: World) -> None:

@@ -164,7 +164,7 @@ async def test_paths_stay_inside_the_artifact(world: World, path: str, found: bo
         if found:
             await world.ready("apps")
         else:
-            await world.settled("apps", "ArtifactFailed", "kustomization path not found: stat ")
+            await world.settled("apps", "PathNotFound", "kustomization path not found: stat ")
             message = (await world.condition("apps", "Reconciling"))["message"]
             assert message.startswith("Fetching manifests for revision main@sha1:")
             assert message.endswith(" with a timeout of 9m30s")

@@ -15,7 +15,13 @@ from typing import Any
 import msgspec
 
 from fluxtui.engine.controllers.kustomize.generate import Additions, kustomization
-from fluxtui.engine.controllers.kustomize.substitute import SubstituteError, describe, substitute
+from fluxtui.engine.controllers.kustomize.substitute import (
+    SubstituteError,
+    UnresolvedError,
+    describe,
+    refuse_expansions,
+    substitute,
+)
 from fluxtui.kustomize.build import Options, build
 from fluxtui.kustomize.errors import KustomizeError
 from fluxtui.kustomize.filesystem import OverlayFileSystem, RealFileSystem
@@ -31,6 +37,10 @@ class BuildFailed(Exception):
     """The source can't be built; `str()` is a sentence for users."""
 
 
+class UnresolvedVariables(BuildFailed):
+    """Variables that have neither a value nor a default."""
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to build."""
 
@@ -43,6 +53,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """None: without substitution."""
     always: bool = False
     """Substitute even without variables."""
+    expects_variables: bool = False
+    """Refuse variables that stay because there is no value for any."""
     decrypted: Mapping[str, bytes] = {}
     """Plain texts of encrypted files, by absolute path."""
 
@@ -78,7 +90,11 @@ def finish(objects: list[Object], order: Order) -> Built:
     """Substitute the variables. Raises BuildFailed."""
     if order.variables is not None:
         try:
+            if order.expects_variables and not order.variables and not order.always:
+                refuse_expansions(map(Resource, objects))
             objects = substitute(map(Resource, objects), order.variables, always=order.always)
+        except UnresolvedError as error:
+            raise UnresolvedVariables(str(error)) from None
         except SubstituteError as error:
             raise BuildFailed(str(error)) from None
         _check(objects)
@@ -134,6 +150,7 @@ def cache_key(digest: str, order: Order, path: str, keys: str = "") -> bytes:
         order.additions,
         dict(order.variables) if order.variables is not None else None,
         order.always,
+        order.expects_variables,
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).digest()
 

@@ -19,13 +19,14 @@ from fluxtui.api.kinds import KUSTOMIZATION, KUSTOMIZE_GROUP
 from fluxtui.api.kustomize import Kustomization
 from fluxtui.api.meta import HEALTHY, READY
 from fluxtui.engine.adapters.cel import ExpressionError
-from fluxtui.engine.controllers.kustomize import policy
+from fluxtui.engine.controllers.kustomize import policy, strict
 from fluxtui.engine.controllers.kustomize.applying import apply_objects, collect_garbage
 from fluxtui.engine.controllers.kustomize.build import (
     BuildCache,
     BuildFailed,
     Built,
     Order,
+    UnresolvedVariables,
     cache_key,
     finish,
     is_big,
@@ -40,7 +41,7 @@ from fluxtui.engine.controllers.kustomize.health import Judge, judge_of
 from fluxtui.engine.controllers.kustomize.healthchecks import check_health
 from fluxtui.engine.controllers.kustomize.references import References
 from fluxtui.engine.controllers.kustomize.sources import Source, artifact_of, reference
-from fluxtui.engine.controllers.kustomize.substitute import SubstituteError, load_variables
+from fluxtui.engine.controllers.kustomize.substitute import SourceMissing, SubstituteError, load_variables
 from fluxtui.engine.controllers.kustomize.target import TargetError, target_of
 from fluxtui.engine.controllers.kustomize.work import RECONCILIATION_FAILED, Run, Work, elapsed, failed, phase, record
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound
@@ -161,12 +162,13 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         inside = posixpath.normpath(posixpath.join("/", spec.path)).lstrip("/")
         work.directory = posixpath.join(work.root, inside) if inside else work.root
         if not await asyncio.to_thread(os.path.isdir, work.directory):
-            raise Failed(ARTIFACT_FAILED, f"kustomization path not found: stat {inside}: no such file or directory")
+            reason = strict.reason(run, strict.PATH_NOT_FOUND, ARTIFACT_FAILED)
+            raise Failed(reason, f"kustomization path not found: stat {inside}: no such file or directory")
         run.status["lastAttemptedRevision"] = work.source.revision
 
     async def build(self, run: Run) -> None:
         """Make the objects of the manifests."""
-        work, spec = run.shared(Work), run.object.spec
+        work, spec, settings = run.shared(Work), run.object.spec, run.cluster.settings
         phase(run, "Building manifests")
         try:
             target = await target_of(run)
@@ -182,6 +184,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
             additions=additions_of(spec),
             variables=await self._variables(run),
             always=always,
+            expects_variables=settings.strict and spec.post_build is not None and bool(spec.post_build.substitute_from),
         )
         work.built = await self._built(run, order)
         work.objects = policy.with_metadata(work.built.objects, spec)
@@ -189,6 +192,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         if sealed is not None:
             reason = "is SOPS encrypted, configuring decryption is required for this secret to be reconciled"
             raise failed(run, RECONCILIATION_FAILED, f"{identity_of(sealed)} {reason}")
+        strict.refuse_empty_build(run)
 
     async def apply(self, run: Run) -> None:
         """Apply the objects."""
@@ -239,7 +243,10 @@ class KustomizationReconciler(Reconciler[Kustomization]):
                 return None
 
         try:
-            return await load_variables(post_build, read)
+            return await load_variables(post_build, read, strict=run.cluster.settings.strict)
+        except SourceMissing as error:
+            reason = strict.reason(run, strict.SUBSTITUTION_SOURCE_MISSING, BUILD_FAILED)
+            raise Failed(reason, f"post build failed: {error}") from error
         except (SubstituteError, KubeError) as error:
             raise Failed(BUILD_FAILED, f"post build failed: {error}") from error
 
@@ -255,6 +262,9 @@ class KustomizationReconciler(Reconciler[Kustomization]):
                 async with asyncio.timeout(policy.timeout_of(run.object.spec)):
                     built = await (self._build(run, order) if keys is None else self._decrypted(run, order, keys))
                 self._builds.put(key, built)
+        except UnresolvedVariables as error:
+            reason = strict.reason(run, strict.UNRESOLVED_VARIABLES, BUILD_FAILED)
+            raise Failed(reason, str(error)) from error
         except (BuildFailed, DecryptionError, WorkerLost) as error:
             raise Failed(BUILD_FAILED, str(error)) from error
         except TimeoutError:

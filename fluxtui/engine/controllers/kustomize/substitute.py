@@ -28,6 +28,14 @@ class SubstituteError(Exception):
     """Variables that are missing or malformed; `str()` names the variable and the object, and holds no value."""
 
 
+class UnresolvedError(SubstituteError):
+    """Variables that have neither a value nor a default."""
+
+
+class SourceMissing(SubstituteError):
+    """A ConfigMap or Secret of `substituteFrom` that is not there, or that has nothing in it."""
+
+
 class Printable(Protocol):
     """A built object and its YAML."""
 
@@ -37,11 +45,12 @@ class Printable(Protocol):
     def to_yaml(self) -> str: ...
 
 
-async def load_variables(post_build: PostBuild, read: Reader) -> dict[str, str]:
+async def load_variables(post_build: PostBuild, read: Reader, *, strict: bool = False) -> dict[str, str]:
     """The variables of `substituteFrom`, later references over earlier ones, and of `substitute` over them all.
 
-    Line breaks are removed from the values. Raises SubstituteError for a missing reference that is not optional, for
-    a malformed Secret and for a name that is none; whatever `read` raises goes through.
+    Line breaks are removed from the values. Raises SourceMissing for a missing reference that is not optional (and,
+    when `strict`, for one without any key), SubstituteError for a malformed Secret and for a name that is none;
+    whatever `read` raises goes through.
     """
     variables: dict[str, str] = {}
     for reference in post_build.substitute_from:
@@ -49,8 +58,10 @@ async def load_variables(post_build: PostBuild, read: Reader) -> dict[str, str]:
         if source is None:
             if reference.optional:
                 continue
-            raise SubstituteError(f"substitute from '{reference.kind}/{reference.name}' error: not found")
+            raise SourceMissing(f"substitute from '{reference.kind}/{reference.name}' error: not found")
         data = source.get("data") or {}
+        if strict and not data and not reference.optional:
+            raise SourceMissing(f"substitute from '{reference.kind}/{reference.name}' error: it has no keys")
         variables |= _decoded(data, reference.name) if reference.kind == "Secret" else data
     variables |= post_build.substitute or {}
     for name in variables:
@@ -65,8 +76,8 @@ def substitute(
     """The objects with their variables substituted; each is printed, expanded as text and parsed again.
 
     Without variables the objects stay untouched, unless `always`. A label or annotation
-    `kustomize.toolkit.fluxcd.io/substitute: disabled` leaves an object alone. Raises SubstituteError that names every
-    unset variable (when `strict`) or the object whose text is malformed.
+    `kustomize.toolkit.fluxcd.io/substitute: disabled` leaves an object alone. Raises UnresolvedError that names every
+    unset variable (when `strict`), SubstituteError for the object whose text is malformed.
     """
     resources = list(resources)
     if not variables and not always:
@@ -78,8 +89,24 @@ def substitute(
         except UnsetVariables as error:
             unset.append(f"post build failed for '{describe(resource.object)}': {error}")
     if unset:
-        raise SubstituteError("; ".join(unset))
+        raise UnresolvedError("; ".join(unset))
     return done
+
+
+def refuse_expansions(resources: Iterable[Printable]) -> None:
+    """Raise UnresolvedError for variables without a default in objects that nothing will be substituted in."""
+    unset = []
+    for resource in resources:
+        try:
+            if not _is_disabled(resource.object) and "${" in (text := resource.to_yaml()):
+                expand(text, {})
+        except UnsetVariables as error:
+            unset.append(f"post build failed for '{describe(resource.object)}': {error}")
+        except ExpansionError:
+            # A script that is no expansion: without substitution it is applied as it is.
+            continue
+    if unset:
+        raise UnresolvedError("; ".join(unset))
 
 
 def describe(obj: Object) -> str:
