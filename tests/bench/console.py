@@ -22,8 +22,10 @@ from pathlib import Path
 import pyte
 
 SIZE = (160, 50)
-CURSOR = re.compile(rb"48;2;35;48;68m(?:[^\x1b]|\x1b\[[0-9;]*m)*?(?<=[m\W])([a-z]{2,7}-\d{3,5})\b")
-"""An object's name on the background of the cursor, in the theme that the console starts with."""
+BAR = rb"48;(?:2;35;48;68|5;(?!16m)\d+)m(?:[^\x1b]|\x1b\[[0-9;]*m)*?"
+"""The background of the cursor, in the theme that the console starts with, and what may follow it in its line."""
+CURSOR = re.compile(BAR + rb"(?<=[m\W])([a-z]{2,7}-\d{3,5})\b")
+"""An object's name under the cursor."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

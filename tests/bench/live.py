@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench.console import Console, Late
+from tests.bench.console import BAR, Console, Late
 from tests.bench.figures import Figures
 from tests.bench.payloads import MIX
 from tests.bench.rig import ROOT, FakeFleet, environment, program
@@ -116,7 +116,7 @@ class Session:
         self._wait_for_cursor("ks-")
 
     def _wait_for_cursor(self, text: str) -> None:
-        pattern = re.compile(rb"48;2;35;48;68m(?:[^\x1b]|\x1b\[[0-9;]*m)*?" + text.encode())
+        pattern = re.compile(BAR + text.encode())
         self.console.until(lambda seen: pattern.search(seen) is not None, 5, what=f"the cursor on {text}")
 
     def keys(self, name: str, targets: tuple[float, float]) -> None:

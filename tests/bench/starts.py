@@ -12,12 +12,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.console import Console, Late
+from tests.bench.console import BAR, Console, Late
 from tests.bench.figures import Figures
 from tests.bench.rig import FakeFleet, dead_clusters, environment, program
 
 FRAME = re.compile(rb"cluster-000")
-MOVED = re.compile(rb"48;2;35;48;68m(?:[^\x1b]|\x1b\[[0-9;]*m)*?cluster-001")
+MOVED = re.compile(BAR + rb"cluster-001")
 
 
 def first_frame(command: Sequence[str], env: dict[str, str]) -> float:
