@@ -57,10 +57,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def _live(self) -> None:
         """After the first frame: bring the fleet to life."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GENERATIONS)
-        gc.enable()
+        if not gc.isenabled():
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GENERATIONS)
+            gc.enable()
         in_worker(self, self._run_fleet, "fleet")
         for notice in self.start.notices:
             self.notify(notice, severity="warning", markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.style import Style
 
@@ -11,6 +11,7 @@ from fluxtui.console.cells import KIND_WIDTH, Cells
 from fluxtui.console.glyphs import Glyphs
 from fluxtui.console.themes import Palette
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
+from fluxtui.fleet.failures import alike
 from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.mirror import Counts, Mirror
 from fluxtui.fleet.refs import Ref
@@ -32,6 +33,9 @@ SHOWN_ORDER = (
 )
 """The order in which counts stand: the good first, then what wants attention, then what is out of our hands."""
 
+ALIKE_FOR = 5.0
+"""Seconds for which the spread of a failure is believed."""
+
 _LOUD = frozenset({State.STALLED, State.FAILED, State.OVERDUE})
 
 
@@ -46,6 +50,17 @@ class Brush:
     ascii_only: bool = False
     with_cluster: bool = False
     """Whether objects name their cluster: in views whose lines stand for several clusters."""
+
+    _alike: dict[tuple[Ref, str, str], tuple[float, list[Ref]]] = field(default_factory=dict)
+
+    def alike(self, row: Row) -> list[Ref]:
+        """Other rows that fail as this one does; looked up in the whole fleet, so every few seconds only."""
+        key, now = (row.ref, row.reason, row.message), self.mirror.clock()
+        known = self._alike.get(key)
+        if known is None or not 0 <= now - known[0] < ALIKE_FOR:
+            known = (now, alike(self.mirror, row.ref))
+            self._alike = {key: known}
+        return known[1]
 
     def glyph(self, state: State) -> str:
         return state.ascii if self.ascii_only else state.glyph

@@ -61,9 +61,9 @@ def run(start: Start) -> int:
     wishes = SAVING if start.settings.console.saver else {"TEXTUAL_FPS": FRAMES}
     for name, value in wishes.items():
         os.environ.setdefault(name, value)
+    check(start.settings)
     # Until the first frame there is nothing to collect; the app switches it on again.
     gc.disable()
-    check(start.settings)
     from fluxtui.console.app import ConsoleApp
     from fluxtui.kube.limits import raise_open_files
 

@@ -105,10 +105,7 @@ class Board(Screen[None], inherit_bindings=False):
             self._late.kick()
         self.fleet_tree.check()
         self.show_header()
-        line = self.details.line
-        if line and line.ref in changes.rows:
-            self.details.reload()
-        self.details.news()
+        self.details.news(changes)
 
     def _tick(self) -> None:
         """Once a second: the clock, ages, and the rate of news."""
@@ -118,7 +115,7 @@ class Board(Screen[None], inherit_bindings=False):
         self._events = (now, count)
         self.fleet_tree.check()
         self.show_header()
-        self.details.news()
+        self.details.tick()
 
     def flatten(self) -> None:
         """Compute the lines anew: at once when the user asked for it, through `_late` when news did."""

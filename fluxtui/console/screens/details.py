@@ -19,6 +19,7 @@ from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.lines import Line
 from fluxtui.fleet.logs import LogLine
+from fluxtui.fleet.mirror import Changes
 from fluxtui.fleet.text import one_line
 from fluxtui.kube.errors import KubeError
 
@@ -78,13 +79,23 @@ class Details:
         """The tab in sight: the wanted one where the line has it."""
         return self.tab if self.tab in dict(tabs_of(self.line)) else OVERVIEW
 
-    def news(self) -> None:
-        """The mirror changed or a second passed: what is drawn from it is drawn anew, if it differs."""
+    def news(self, changes: Changes) -> None:
+        """The mirror changed. What concerns the object itself shows at once, what concerns its relatives with the next
+        tick: their states are looked up in the whole fleet, which is not done for each burst of news."""
+        line = self.line
+        if line is None or (line.ref not in changes.rows and line.ref not in changes.branches):
+            return
+        self.tick()
+        if line.ref in changes.rows:
+            self.reload()
+
+    def tick(self) -> None:
+        """A second passed: what is drawn from the mirror is drawn anew, if it differs."""
         if self.shown_tab in (OVERVIEW, TRACE):
             self.draw()
 
     def reload(self) -> None:
-        """The object itself changed: fetch it again for the tabs that show it."""
+        """Fetch the object again for the tabs that show it."""
         if self.shown_tab in (OVERVIEW, YAML) and self.line is not None and self.line.ref is not None:
             work = partial(self._load, self._ticket, self.line, self.shown_tab)
             in_worker(self._screen, work, GROUP, exclusive=True)

@@ -15,7 +15,6 @@ from fluxtui.console.text import long_span
 from fluxtui.console.widgets.document import NO_BREAK, Paragraph
 from fluxtui.fleet.branches import Child
 from fluxtui.fleet.facts import SUSPEND_REASON, SUSPEND_UNTIL, SUSPENDED_AT, SUSPENDED_BY, moment
-from fluxtui.fleet.failures import alike
 from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.refs import Ref
@@ -155,7 +154,7 @@ def _step(step: Step, brush: Brush) -> Text:
 
 def _spread(row: Row, brush: Brush) -> Text | None:
     """Where else the same thing fails."""
-    others = alike(brush.mirror, row.ref)
+    others = brush.alike(row)
     if not others:
         return None
     palette = brush.palette

@@ -67,6 +67,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         self.palette = palette
         self.lines: Sequence[L] = ()
         self._strips: dict[Hashable, tuple[object, Strip]] = {}
+        self._ground: Style | None = None
 
     @abstractmethod
     def key(self, line: L) -> Hashable:
@@ -149,7 +150,15 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
     def repaint(self) -> None:
         """Forget all painted lines: another theme, width or clock."""
         self._strips.clear()
+        self._ground = None
         self.refresh()
+
+    @property
+    def ground(self) -> Style:
+        """Colours of the widget itself, which lie under every line; found out once a theme."""
+        if self._ground is None:
+            self._ground = self.rich_style
+        return self._ground
 
     def use_palette(self, palette: Palette) -> None:
         """Paint with another theme's styles."""
@@ -161,7 +170,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
     def render_line(self, y: int) -> Strip:
         index, width = y + self.scroll_offset.y, self.columns
         if not 0 <= index < len(self.lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.ground)
         return self._painted(index) or self._paint(index)
 
     def _signature(self, index: int) -> tuple[object, ...]:
@@ -182,7 +191,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
             strip = strip.apply_style(self.palette.cursor if active else self.palette.idle_cursor)
         elif (backdrop := self.backdrop(line)) is not None:
             strip = strip.apply_style(backdrop)
-        strip = strip.apply_style(self.rich_style)
+        strip = strip.apply_style(self.ground)
         if len(self._strips) >= MOST_STRIPS:
             self._strips.clear()
         self._strips[self.key(line)] = (signature, strip)
