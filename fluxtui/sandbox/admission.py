@@ -91,7 +91,7 @@ def _unchanged(kind: Kind, obj: Object, old: Object) -> list[Cause]:
             message = f"Invalid value: {_short(after)}: field is immutable"
             causes.append({"reason": "FieldValueInvalid", "message": message, "field": field})
     if kind.plural in ("configmaps", "secrets") and old.get("immutable"):
-        for field in ("data", "binaryData", "immutable"):
+        for field in ("immutable", "data", "binaryData"):
             if obj.get(field) != old.get(field):
                 message = "Forbidden: field is immutable when `immutable` is set"
                 causes.append({"reason": "FieldValueForbidden", "message": message, "field": field})

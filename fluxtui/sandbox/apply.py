@@ -81,8 +81,7 @@ def server_side_apply(
     if previous is not None and previous.paths:
         union = frozenset().union(wanted, *(item.paths for item in others))
         merged = prune(merged, previous.paths, union, schema)
-    after = decode(merged, schema)[0]
-    change = compare(before, after, schema)
+    change = compare(before, merged, schema)
     change = Comparison(*(without_below(paths, ignored) for paths in (change.added, change.modified, change.removed)))
     conflicts = [Conflict(item, path) for item in others for path in ordered(item.paths & change.changed)]
     if conflicts and not force:
@@ -90,9 +89,10 @@ def server_side_apply(
         if conflicts:
             return live if live is not None else before, sorted(conflicts, key=lambda item: _sorting(item.manager))
     kept = [item.without(change.changed | change.removed) for item in others]
-    unchanged = live is not None and same(before, after)
     mine.paths = owned(wanted)
-    mine.time = (previous.time if previous else "") if unchanged else now
+    unchanged = live is not None and same(before, merged)
+    mine.time = (previous.time if previous is not None else "") if unchanged else now
+    after = decode(merged, schema)[0]
     write_managers(after, [*kept, mine])
     return after, []
 

@@ -26,6 +26,7 @@ class Column(msgspec.Struct, frozen=True):
     type: str = "string"
     wide: bool = False
     """Whether it is only shown with -o wide."""
+    format: str = ""
 
 
 def age(moment: Any, now: datetime) -> str:
@@ -236,8 +237,8 @@ _EVENTS = (
     Column("Source", _text("source", "component"), wide=True),
     Column("Message", lambda obj, _: str(obj.get("message") or obj.get("note") or "").strip()),
     Column("First Seen", _seen("firstTimestamp", "deprecatedFirstTimestamp", "eventTime"), wide=True),
-    Column("Count", lambda obj, _: str(obj.get("count") or obj.get("deprecatedCount") or 1), wide=True),
-    Column("Name", _text("metadata", "name"), wide=True),
+    Column("Count", lambda obj, _: obj.get("count") or obj.get("deprecatedCount") or 1, wide=True),
+    Column("Name", _text("metadata", "name"), wide=True, format="name"),
 )
 COLUMNS: Mapping[str, Sequence[Column]] = {
     "clusterrolebindings": _BINDING,
@@ -272,8 +273,8 @@ COLUMNS: Mapping[str, Sequence[Column]] = {
     ),
     "deployments": (
         Column("Ready", lambda obj, _: f"{at(obj, 'status', 'readyReplicas') or 0}/{_desired(obj)}"),
-        Column("Up-to-date", lambda obj, _: str(at(obj, "status", "updatedReplicas") or 0)),
-        Column("Available", lambda obj, _: str(at(obj, "status", "availableReplicas") or 0)),
+        Column("Up-to-date", _number("status", "updatedReplicas")),
+        Column("Available", _number("status", "availableReplicas")),
         AGE,
         *_TEMPLATE,
         _WIDE_SELECTOR,
@@ -316,7 +317,7 @@ COLUMNS: Mapping[str, Sequence[Column]] = {
         _WIDE_SELECTOR,
     ),
     "rolebindings": _BINDING,
-    "secrets": (Column("Type", _text("type")), Column("Data", _count("data"), type="integer"), AGE),
+    "secrets": (Column("Type", _text("type")), Column("Data", _count("data")), AGE),
     "serviceaccounts": (Column("Secrets", _count("secrets"), type="integer"), AGE),
     "services": (
         Column("Type", _text("spec", "type")),

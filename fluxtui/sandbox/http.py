@@ -14,6 +14,7 @@ from fluxtui.sandbox.faults import Faults
 from fluxtui.sandbox.kinds import Kind
 from fluxtui.sandbox.listing import Listing
 from fluxtui.sandbox.logs import Logs
+from fluxtui.sandbox.metadata import invalid
 from fluxtui.sandbox.operations import Deletion, Operations, Write
 from fluxtui.sandbox.patches import APPLY_PATCH, PATCHES, patched
 from fluxtui.sandbox.reviews import Access
@@ -25,6 +26,7 @@ Object = dict[str, Any]
 MAX_BODY = 3 << 20
 PREFIX = "/token/"
 """Path before a token, for clients that send none over plain HTTP."""
+_SCALE_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _JSON = {"Content-Type": "application/json"}
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -180,7 +182,9 @@ class Server:
             if target.kind.namespaced and not target.namespace:
                 raise statuses.method_not_allowed()
             body, write = await self._sent(request, target, "CreateOptions")
-            return self._written(self._operations.create(target.kind, target.namespace, body, write), target, 201)
+            return self._written(
+                request, self._operations.create(target.kind, target.namespace, body, write), target, 201
+            )
         if request.method == "DELETE":
             return await self._delete_collection(request, target)
         raise statuses.method_not_allowed()
@@ -197,7 +201,7 @@ class Server:
             return _json(self._listing.shown(request, kind, self._operations.get(kind, key)))
         if request.method == "PUT":
             body, write = await self._sent(request, target, "UpdateOptions")
-            return self._written(self._operations.update(kind, key, body, write, target.part), target)
+            return self._written(request, self._operations.update(kind, key, body, write, target.part), target)
         if request.method == "PATCH":
             content_type = request.content_type
             if content_type not in PATCHES:
@@ -205,7 +209,7 @@ class Server:
             write = _write(request, "PatchOptions", content_type)
             body = bodies.decode_patch(await request.read(), content_type)
             obj, created = self._operations.patch(kind, key, content_type, body, write, target.part)
-            return self._written(obj, target, 201 if created else 200)
+            return self._written(request, obj, target, 201 if created else 200)
         if request.method == "DELETE" and not target.part:
             return await self._delete(request, target)
         raise statuses.method_not_allowed()
@@ -262,12 +266,15 @@ class Server:
         changed["spec"]["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
         version = (scale.get("metadata") or {}).get("resourceVersion")
         changed["metadata"]["resourceVersion"] = version or live["metadata"]["resourceVersion"]
-        return _json(_as_scale(self._operations.update(kind, key, changed, write)))
+        if not isinstance(changed["spec"]["replicas"], int) or changed["spec"]["replicas"] < 0:
+            cause = invalid("spec.replicas", changed["spec"]["replicas"], "must be greater than or equal to 0")
+            raise statuses.invalid(target.name, "autoscaling", "Scale", [cause])
+        return _json(_as_scale(self._operations.update(kind, key, changed, write, "scale")))
 
-    def _written(self, obj: Object, target: Target, status: int = 200) -> web.Response:
+    def _written(self, request: web.Request, obj: Object, target: Target, status: int = 200) -> web.Response:
         warnings = self._operations.warnings
         self._operations.warnings = []
-        response = _json(self._listing.versioned(target.kind, obj), status)
+        response = _json(self._listing.shown(request, target.kind, obj), status)
         for warning in warnings:
             quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
             response.headers.add("Warning", f'299 - "{quoted}"')
@@ -288,7 +295,7 @@ def _write(request: web.Request, options_kind: str, content_type: str = "") -> W
 
 
 def _as_scale(obj: Object) -> Object:
-    metadata = {name: obj["metadata"].get(name) for name in ("name", "namespace", "uid", "resourceVersion")}
+    metadata = {name: obj["metadata"].get(name) for name in _SCALE_METADATA}
     selector = ((obj["spec"].get("selector") or {}).get("matchLabels")) or {}
     return {
         "kind": "Scale",

@@ -49,6 +49,12 @@ _STATUS = frozenset(
      "certificatesigningrequests", "flowschemas", "prioritylevelconfigurations", "validatingadmissionpolicies",
      "networkpolicies", "volumeattachments"]
 )  # fmt: skip
+_GENERATION = frozenset(
+    ["cronjobs", "customresourcedefinitions", "daemonsets", "deployments", "endpointslices", "ingresses", "jobs",
+     "mutatingwebhookconfigurations", "networkpolicies", "poddisruptionbudgets", "pods", "priorityclasses",
+     "replicasets", "replicationcontrollers", "statefulsets", "validatingadmissionpolicies",
+     "validatingadmissionpolicybindings", "validatingwebhookconfigurations"]
+)  # fmt: skip
 _SCALE = frozenset(["deployments", "replicasets", "statefulsets", "replicationcontrollers"])
 _SERVED = frozenset(
     ["v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1", "autoscaling/v2", "policy/v1",
@@ -89,6 +95,11 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
     def custom(self) -> bool:
         """Whether a CRD defines it."""
         return self.openapi is not None
+
+    @property
+    def has_generation(self) -> bool:
+        """Whether the metadata of its objects counts generations."""
+        return self.custom or self.plural in _GENERATION
 
     @property
     def store(self) -> tuple[str, str]:

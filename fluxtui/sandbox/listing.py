@@ -52,12 +52,11 @@ class Listing:
 
     def shown(self, request: web.Request, kind: Kind, obj: Object) -> Object:
         """One object in the form the client accepts."""
-        accept = request.headers.get("Accept", "")
-        if "as=Table" in accept:
-            return self._table(request, kind, [self.versioned(kind, obj)], obj["metadata"]["resourceVersion"])
-        if "as=PartialObjectMetadata" in accept:
-            return tables.partial(obj)
-        return self.versioned(kind, obj)
+        form = tables.form(request.headers.get("Accept", ""))
+        if form == "Table":
+            version = obj["metadata"].get("resourceVersion", "")
+            return self._table(request, kind, [self.versioned(kind, obj)], version)
+        return tables.partial(obj) if form else self.versioned(kind, obj)
 
     def select(self, request: web.Request, kind: Kind, namespace: str) -> list[Object]:
         """The objects that a request selects. Raises StatusError 400."""
@@ -85,12 +84,12 @@ class Listing:
             metadata["continue"] = base64.urlsafe_b64encode(text.encode()).decode()
             if not request.query.get("labelSelector") and not request.query.get("fieldSelector"):
                 metadata["remainingItemCount"] = left
-        accept = request.headers.get("Accept", "")
-        if "as=Table" in accept:
+        form = tables.form(request.headers.get("Accept", ""))
+        if form == "Table":
             table = self._table(request, kind, [self.versioned(kind, obj) for obj in page], str(version))
             table["metadata"] = metadata
             return table
-        if "as=PartialObjectMetadataList" in accept:
+        if form:
             return {
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
@@ -126,8 +125,8 @@ class Listing:
         watcher = self._store.watch(kind.store, start)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         try:
-            await response.prepare(request)
             encode = self._encoder(request, kind)
+            await response.prepare(request)
             if initial is not None:
                 await response.write(b"".join(_line("ADDED", encode(obj, None)) for obj in initial))
             if query.get("sendInitialEvents") == "true":
@@ -171,12 +170,12 @@ class Listing:
             await response.write(faults.spoil(b"".join(lines)))
 
     def _encoder(self, request: web.Request, kind: Kind) -> Callable[[Object, Change | None], bytes]:
-        accept = request.headers.get("Accept", "")
-        if "as=Table" in accept:
+        form = tables.form(request.headers.get("Accept", ""))
+        if form == "Table":
             return lambda obj, _: msgspec.json.encode(
                 self._table(request, kind, [self.versioned(kind, obj)], obj["metadata"]["resourceVersion"])
             )
-        if "as=PartialObjectMetadata" in accept:
+        if form:
             return lambda obj, _: msgspec.json.encode(tables.partial(obj))
 
         def full(obj: Object, change: Change | None) -> bytes:

@@ -6,6 +6,7 @@ Source: structured-merge-diff: `Merge`, `RemoveItems`. What is left empty become
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 from fluxtui.sandbox.comparing import MISSING, fields_of, shape_of
@@ -189,9 +190,7 @@ def _fits(value: Any, scalar: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    import json
-
-    return f"&{{{value}}}" if not isinstance(value, dict | list) else json.dumps(value)
+    return f"&value.valueUnstructured{{Value:{json.dumps(value)}}}"
 
 
 def _only(value: Any, kind: type) -> Any:

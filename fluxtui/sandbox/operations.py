@@ -19,11 +19,10 @@ from fluxtui.sandbox.managedfields import reset_fields, update_managed_fields
 from fluxtui.sandbox.merging import ApplyError
 from fluxtui.sandbox.metadata import check_kept
 from fluxtui.sandbox.patches import APPLY_PATCH, patched
-from fluxtui.sandbox.store import Key, Object, Store
+from fluxtui.sandbox.store import Key, Object, Store, key_of
 
 NAMESPACE = "kubernetes"
 _SERVER_FIELDS = ("uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "selfLink")
-_WITHOUT_GENERATION = frozenset({"configmaps", "secrets", "events", "namespaces", "serviceaccounts", "leases", "nodes"})
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +92,7 @@ class Operations:
         self._namespace_is_open(kind, metadata)
         metadata["uid"] = str(uuid.uuid4())
         metadata["creationTimestamp"] = self.now()
-        if kind.plural not in _WITHOUT_GENERATION:
+        if kind.has_generation:
             metadata["generation"] = 1
         obj = self._read(kind, obj, write)
         if not applied:
@@ -101,7 +100,7 @@ class Operations:
         prepare(kind, obj, None)
         check(kind, obj, None)
         metadata = obj["metadata"]
-        if self.store.get(kind.store, _key(obj)) is not None:
+        if self.store.get(kind.store, key_of(obj)) is not None:
             raise statuses.already_exists(metadata["name"], kind.group, kind.plural)
         if write.dry_run:
             metadata.pop("resourceVersion", None)
@@ -207,14 +206,17 @@ class Operations:
         after["resourceVersion"] = before["resourceVersion"]
         after["name"] = before["name"]
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
+        cleared = after.get("managedFields") == []
         obj = self._read(kind, obj, write)
+        if cleared:
+            obj["metadata"]["managedFields"] = []
         if not applied:
             self._own(kind, live, obj, write.manager, subresource)
         obj = self._reset(kind, obj, live, subresource)
         prepare(kind, obj, live)
         check(kind, obj, live)
-        if kind.plural not in _WITHOUT_GENERATION and not subresource and _content(obj) != _content(live):
-            obj["metadata"]["generation"] = int(before.get("generation", 0)) + 1
+        if "generation" in before and subresource != "status" and _content(kind, obj) != _content(kind, live):
+            obj["metadata"]["generation"] = int(before["generation"]) + 1
         if obj == live or _same(obj, live):
             return live
         if write.dry_run:
@@ -223,7 +225,7 @@ class Operations:
         held = held or (kind.plural == "namespaces" and bool((obj.get("spec") or {}).get("finalizers")))
         if obj["metadata"].get("deletionTimestamp") and not held:
             self.store.put(kind.store, obj)
-            return self.store.remove(kind.store, _key(obj))
+            return self.store.remove(kind.store, key_of(obj))
         return self.store.put(kind.store, obj)
 
     def _reset(self, kind: Kind, obj: Object, live: Object, subresource: str) -> Object:
@@ -233,8 +235,9 @@ class Operations:
             metadata.pop("managedFields", None)
             if "managedFields" in obj["metadata"]:
                 metadata["managedFields"] = obj["metadata"]["managedFields"]
-            if "labels" in live["metadata"]:
-                metadata["labels"] = live["metadata"]["labels"]
+            metadata["labels"] = live["metadata"].get("labels") or {}
+            if not metadata["labels"]:
+                del metadata["labels"]
             return {**copy.deepcopy(live), "metadata": copy.deepcopy(metadata), "status": obj.get("status", {})}
         if kind.has_status:
             obj.pop("status", None)
@@ -257,8 +260,6 @@ class Operations:
                     f"The object might have been {happened}"
                 )
                 raise statuses.conflict(key[1], "", kind.kind, message)
-        if deletion.dry_run:
-            return live, True
         finalizers = list(live["metadata"].get("finalizers") or [])
         extra = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(deletion.propagation)
         obj = copy.deepcopy(live)
@@ -267,7 +268,7 @@ class Operations:
             obj["metadata"]["finalizers"] = finalizers
         holds = bool(finalizers) or (kind.plural == "namespaces" and bool((obj.get("spec") or {}).get("finalizers")))
         if not holds:
-            return self.store.remove(kind.store, key), True
+            return (live if deletion.dry_run else self.store.remove(kind.store, key)), True
         if not obj["metadata"].get("deletionTimestamp"):
             obj["metadata"]["deletionTimestamp"] = self.now()
             obj["metadata"]["deletionGracePeriodSeconds"] = 0
@@ -275,7 +276,7 @@ class Operations:
                 obj["metadata"]["generation"] += 1
             if kind.plural == "namespaces":
                 obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
-        if obj != live:
+        if obj != live and not deletion.dry_run:
             obj = self.store.put(kind.store, obj)
         return obj, False
 
@@ -348,7 +349,7 @@ class Operations:
                 api_version=kind.api_version,
                 subresource=subresource,
                 schema=kind.schema,
-                now=self.now(),
+                now="" if subresource == "scale" else self.now(),
                 ignored=reset_fields(custom=kind.custom, has_status=kind.has_status, subresource=subresource),
             )
         except ElementError:
@@ -377,8 +378,12 @@ def _qualified(api_version: str) -> str:
     return api_version if "/" in api_version else f"/{api_version}"
 
 
-def _content(obj: Object) -> Object:
-    return {name: value for name, value in obj.items() if name not in ("metadata", "status", "apiVersion", "kind")}
+def _content(kind: Kind, obj: Object) -> Object:
+    """What counts as a new generation when it changes."""
+    found = {name: value for name, value in obj.items() if name not in ("metadata", "status", "apiVersion", "kind")}
+    if kind.plural == "deployments" and not kind.custom:
+        found["metadata"] = obj["metadata"].get("annotations") or {}
+    return found
 
 
 def _same(new: Object, old: Object) -> bool:
@@ -392,7 +397,3 @@ def _same(new: Object, old: Object) -> bool:
         return {**obj, "apiVersion": "", "kind": "", "metadata": {**metadata, "managedFields": fields}}
 
     return plain(new) == plain(old)
-
-
-def _key(obj: Object) -> Key:
-    return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]

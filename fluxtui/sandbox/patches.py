@@ -35,7 +35,7 @@ def patched(kind: Kind, base: Object, content_type: str, patch: Any) -> Object:
         message = "the server rejected our request due to an error in our request"
         raise statuses.StatusError(422, "Invalid", message, {}) from error
     except StrategicMergeError as error:
-        raise statuses.bad_request(str(error)) from error
+        raise statuses.plain_error(str(error)) from error
     if not isinstance(changed, dict):
         raise statuses.invalid_patch("it leaves no object")
     return changed

@@ -50,7 +50,7 @@ def _map(old: dict[str, Any], patch: dict[str, Any], schema: Node) -> dict[str, 
     for name, order in patch.items():
         if name.startswith(ORDER) and merged.get(name.removeprefix(ORDER)):
             field = name.removeprefix(ORDER)
-            merged[field] = _ordered(merged[field], order, schema.field(field).merge_key)
+            merged[field] = _ordered(merged[field], order, old.get(field) or [], schema.field(field).merge_key)
     return merged
 
 
@@ -68,7 +68,7 @@ def _field(merged: dict[str, Any], name: str, value: Any, schema: Node) -> None:
             merged[name] = result
     elif isinstance(value, list):
         old = merged.get(name)
-        merged[name] = _list(old if isinstance(old, list) else [], value, schema)
+        merged[name] = _list(old, value, schema) if isinstance(old, list) else _plain(value)
     else:
         merged[name] = value
 
@@ -79,7 +79,7 @@ def _list(old: list[Any], patch: list[Any], schema: Node) -> list[Any]:
         return [_plain(item) for item in patch if not (isinstance(item, dict) and item == {DIRECTIVE: "replace"})]
     key = schema.merge_key
     if not key:
-        return [*old, *(item for item in patch if item not in old)]
+        return _ordered([*old, *(item for item in patch if item not in old)], patch, old, "")
     merged = copy.deepcopy(old)
     for item in patch:
         if not isinstance(item, dict) or key not in item:
@@ -93,20 +93,24 @@ def _list(old: list[Any], patch: list[Any], schema: Node) -> list[Any]:
             del merged[at]
         else:
             merged[at] = result
-    return merged
+    return _ordered(merged, [item for item in patch if DIRECTIVE not in item], old, key)
 
 
-def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Items in the order asked for; those it does not name stay behind the one they followed."""
-    wanted = [entry[key] for entry in order] if key else list(order)
-    rank = {value: index for index, value in enumerate(wanted)}
-    placed: list[tuple[int, int, Any]] = []
-    last = -1
-    for index, item in enumerate(items):
-        last = rank.get(item[key] if key else item, last)
-        placed.append((last, index, item))
-    named = sorted(placed, key=lambda entry: (entry[0], entry[1]))
-    return [item for _, _, item in named]
+def _ordered(items: list[Any], order: list[Any], old: list[Any], key: str) -> list[Any]:
+    """Items in the order that a patch gives them; the others stay before those that they stood before."""
+
+    def name(item: Any) -> Any:
+        return item.get(key) if key else item
+
+    wanted, before = [name(item) for item in order], [name(item) for item in old]
+    named = sorted((item for item in items if name(item) in wanted), key=lambda item: wanted.index(name(item)))
+    others = [item for item in items if name(item) not in wanted]
+    placed: list[Any] = []
+    while others and named:
+        first, second = name(others[0]), name(named[0])
+        earlier = first in before and second in before and before.index(first) < before.index(second)
+        placed.append(others.pop(0) if earlier else named.pop(0))
+    return [*placed, *others, *named]
 
 
 def _plain(value: Any) -> Any:
@@ -114,5 +118,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(child) for name, child in value.items() if not name.startswith("$") and child is not None}
     if isinstance(value, list):
-        return [_plain(item) for item in value if not (isinstance(item, dict) and item.get(DIRECTIVE) == "delete")]
+        return [_plain(item) for item in value if not (isinstance(item, dict) and DIRECTIVE in item)]
     return value

@@ -9,11 +9,29 @@ from typing import Any
 
 from fluxtui.sandbox.columns import AGE, COLUMNS, age
 from fluxtui.sandbox.kinds import Kind
+from fluxtui.sandbox.statuses import bad_request, not_acceptable
 
 Object = dict[str, Any]
 
 _NAME = {"name": "Name", "type": "string", "format": "name", "priority": 0, "description": ""}
+_MEDIA = frozenset({"", "*/*", "application/*", "application/json"})
 _STEP = re.compile(r"\.([\w-]+)|\[\?\(@\.(\w+)==\\?[\"']([^\"'\\]+)\\?[\"']\)\]|\[(\d+)\]|\['([^']+)'\]")
+
+
+def form(accept: str) -> str:
+    """The form that a client wants, from its Accept header: `Table`, `PartialObjectMetadata` or empty for the object.
+
+    Raises StatusError 406 when it is none that there is.
+    """
+    for choice in accept.split(",") if accept else ("",):
+        media, *said = [part.strip() for part in choice.split(";")]
+        parameters = dict(part.partition("=")[::2] for part in said)
+        wanted = parameters.get("as", "").removesuffix("List")
+        if media not in _MEDIA or wanted not in ("", "Table", "PartialObjectMetadata"):
+            continue
+        if not wanted or (parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1")):
+            return wanted
+    raise not_acceptable("application/json, application/yaml, application/vnd.kubernetes.protobuf")
 
 
 def partial(obj: Object) -> Object:
@@ -22,15 +40,17 @@ def partial(obj: Object) -> Object:
 
 
 def table(kind: Kind, objects: Sequence[Object], version: str, now: datetime, *, include: str = "Metadata") -> Object:
-    """A Table with the columns of a kind."""
+    """A Table with the columns of a kind. Raises StatusError 400 for an unknown `include`."""
+    if include not in ("", "Metadata", "Object", "None"):
+        raise bad_request(
+            f'Unable to convert to Table as requested: includeObject: Invalid value: "{include}": '
+            "must be 'Metadata', 'Object', 'None', or empty"
+        )
     columns, cells = _columns(kind, now)
     rows = []
     for obj in objects:
         row: Object = {"cells": cells(obj)}
-        if include == "Object":
-            row["object"] = obj
-        elif include != "None":
-            row["object"] = partial(obj)
+        row["object"] = obj if include == "Object" else None if include == "None" else partial(obj)
         rows.append(row)
     return {
         "kind": "Table",
@@ -65,7 +85,13 @@ def _columns(kind: Kind, now: datetime) -> tuple[list[Object], Callable[[Object]
     named = kind.plural != "events"
     columns = [_NAME] if named else []
     columns += [
-        {"name": column.name, "type": column.type, "format": "", "description": "", "priority": int(column.wide)}
+        {
+            "name": column.name,
+            "type": column.type,
+            "format": column.format,
+            "description": "",
+            "priority": int(column.wide),
+        }
         for column in found
     ]
 

@@ -123,3 +123,20 @@ async def test_finalizers_are_a_set(api: Api) -> None:
     answer = await api.apply("configmaps", config_map(), "alpha")
     assert answer.body["metadata"]["finalizers"] == ["example.com/two"]
     await api.apply("configmaps", config_map(), "beta")
+
+
+async def test_ownership_can_be_cleared(api: Api) -> None:
+    await api.apply("configmaps", config_map(x="1"), "alpha")
+    answer = await api.patch("configmaps", "a", {"metadata": {"managedFields": []}}, "application/merge-patch+json")
+    assert "managedFields" not in answer.body["metadata"]
+    answer = await api.apply("configmaps", config_map(x="2"), "alpha")
+    assert 'conflict with "before-first-apply" using v1: .data.x' in answer.body["message"]
+
+
+async def test_an_emptied_map_is_still_owned(api: Api) -> None:
+    await api.create("configmaps", config_map(x="1"), fieldManager="creator")
+    await api.apply("configmaps", config_map(x="1"), "alpha")
+    await api.apply("configmaps", config_map(x="2"), "alpha", force="true")
+    answer = await api.apply("configmaps", config_map(), "alpha")
+    assert "data" not in answer.body
+    assert entry(answer.body, "creator")["fieldsV1"] == {"f:data": {}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.conftest import MERGE, Api
-from tests.contract.test_objects import config_map
+from tests.contract.test_objects import config_map, deployment
 
 
 async def three(api: Api) -> None:
@@ -189,3 +189,74 @@ async def test_fields_select_with_escapes(api: Api) -> None:
     path = api.path("leases", group="coordination.k8s.io/v1")
     found = (await api.send("GET", path, fieldSelector="metadata.name!=a\\,b,metadata.name!=c")).body["items"]
     assert [item["metadata"]["name"] for item in found] == ["a"]
+
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+async def columns(api: Api, plural: str, group: str = "") -> list[tuple[str, int]]:
+    body = (await api.send("GET", api.path(plural, group=group), accept=TABLE)).body
+    return [(item["name"], item["priority"]) for item in body["columnDefinitions"]]
+
+
+async def cells(api: Api, plural: str, obj: dict[str, object], group: str = "") -> list[object]:
+    answer = await api.create(plural, obj, group)
+    assert answer.status == 201, answer
+    name = answer.body["metadata"]["name"]
+    body = (await api.send("GET", api.path(plural, name, group), accept=TABLE)).body
+    (row,) = body["rows"]
+    found: list[object] = row["cells"]
+    return found
+
+
+async def test_kinds_have_their_columns(api: Api) -> None:
+    assert await columns(api, "deployments", "apps/v1") == [
+        ("Name", 0), ("Ready", 0), ("Up-to-date", 0), ("Available", 0), ("Age", 0),
+        ("Containers", 1), ("Images", 1), ("Selector", 1),
+    ]  # fmt: skip
+    assert await columns(api, "pods") == [
+        ("Name", 0), ("Ready", 0), ("Status", 0), ("Restarts", 0), ("Age", 0),
+        ("IP", 1), ("Node", 1), ("Nominated Node", 1), ("Readiness Gates", 1),
+    ]  # fmt: skip
+    assert (await columns(api, "events"))[:4] == [("Last Seen", 0), ("Type", 0), ("Reason", 0), ("Object", 0)]
+    assert await columns(api, "roles", "rbac.authorization.k8s.io/v1") == [("Name", 0), ("Created At", 0)]
+
+
+async def test_cells_tell_what_there_is(api: Api) -> None:
+    found = await cells(api, "deployments", deployment(), "apps/v1")
+    assert [*found[:4], *found[5:]] == ["web", "0/1", 0, 0, "main", "i:1", "app=web"]
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 53, "protocol": "UDP"}]
+    service: dict[str, object] = {"metadata": {"name": "s"}, "spec": {"ports": ports, "selector": {"a": "b"}}}
+    found = await cells(api, "services", service)
+    assert [found[1], *found[3:5], found[6]] == ["ClusterIP", "<none>", "80/TCP,53/UDP", "a=b"]
+    secret: dict[str, object] = {"metadata": {"name": "s"}, "data": {"k": "YQ=="}}
+    assert (await cells(api, "secrets", secret))[:3] == ["s", "Opaque", 1]
+    binding = {
+        "metadata": {"name": "b"},
+        "roleRef": {"kind": "Role", "name": "r"},
+        "subjects": [{"kind": "ServiceAccount", "name": "d", "namespace": "n"}, {"kind": "User", "name": "u"}],
+    }
+    found = await cells(api, "rolebindings", binding, "rbac.authorization.k8s.io/v1")
+    assert [found[1], *found[3:]] == ["Role/r", "u", "", "n/d"]
+
+
+async def test_other_forms_are_refused(api: Api) -> None:
+    for accept in ("text/html", "application/json;as=Other;v=v1;g=meta.k8s.io"):
+        answer = await api.send("GET", api.path("configmaps"), accept=accept)
+        assert (answer.status, answer.body["reason"]) == (406, "NotAcceptable")
+    answer = await api.send("GET", api.path("configmaps"), accept=f"application/json;as=Other,{TABLE}")
+    assert answer.body["kind"] == "Table"
+    await api.create("configmaps", config_map())
+    answer = await api.send("GET", api.path("configmaps", "a"), accept=TABLE, includeObject="Some")
+    assert answer.status == 400
+    answer = await api.send("GET", api.path("configmaps", "a"), accept=TABLE, includeObject="None")
+    assert answer.body["rows"][0]["object"] is None
+
+
+async def test_writes_are_answered_in_the_form_asked_for(api: Api) -> None:
+    answer = await api.send("POST", api.path("configmaps"), config_map(x="1"), accept=TABLE)
+    assert (answer.status, answer.body["kind"]) == (201, "Table")
+    accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    path = api.path("configmaps", "a")
+    answer = await api.send("PATCH", path, {"data": {"x": "2"}}, content_type=MERGE, accept=accept)
+    assert answer.body["kind"] == "PartialObjectMetadata"

@@ -273,3 +273,77 @@ async def test_access_can_be_reviewed(api: Api) -> None:
 async def test_health_is_said(api: Api, path: str) -> None:
     answer = await api.send("GET", path)
     assert (answer.status, answer.body) == (200, "ok")
+
+
+async def test_annotations_of_a_deployment_are_a_new_generation(api: Api) -> None:
+    await api.create("deployments", deployment(), "apps/v1")
+    answer = await api.patch("deployments", "web", {"metadata": {"annotations": {"a": "b"}}}, MERGE, "apps/v1")
+    assert answer.body["metadata"]["generation"] == 2
+    body = {"metadata": {"annotations": {"a": "c"}, "labels": {"x": "y"}}}
+    answer = await api.patch("deployments", "web", body, MERGE, "apps/v1", "status")
+    assert answer.body["metadata"]["generation"] == 2
+    assert answer.body["metadata"]["annotations"] == {"a": "c"}
+    assert "labels" not in answer.body["metadata"]
+
+
+async def test_not_every_kind_counts_generations(api: Api) -> None:
+    service = {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+    assert "generation" not in (await api.create("services", service)).body["metadata"]
+
+
+async def test_a_strategic_merge_keeps_an_order(api: Api) -> None:
+    obj = deployment()
+    template = obj["spec"]["template"]["spec"]
+    template["containers"] = [{"name": name, "image": "i:1"} for name in ("a", "b", "c")]
+    template["containers"][0]["env"] = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    obj["metadata"]["finalizers"] = ["example.com/a"]
+    await api.create("deployments", obj, "apps/v1")
+
+    async def containers(patch: Object) -> list[Object]:
+        body = {"spec": {"template": {"spec": patch}}}
+        answer = await api.patch("deployments", "web", body, STRATEGIC, "apps/v1")
+        assert answer.status == 200, answer
+        found: list[Object] = answer.body["spec"]["template"]["spec"]["containers"]
+        return found
+
+    found = await containers({"containers": [{"name": "d", "image": "i:1"}]})
+    assert [item["name"] for item in found] == ["d", "a", "b", "c"]
+    found = await containers({"containers": [{"name": "c", "image": "i:2"}, {"name": "a", "image": "i:2"}]})
+    assert [item["name"] for item in found] == ["d", "b", "c", "a"]
+    order = [{"name": "a"}, {"name": "b"}]
+    found = await containers({"$setElementOrder/containers": order, "containers": []})
+    assert [item["name"] for item in found] == ["d", "c", "a", "b"]
+    env = [{"name": "A", "$patch": "delete"}, {"name": "C", "value": "3"}]
+    found = await containers({"containers": [{"name": "a", "env": env}]})
+    assert next(item["env"] for item in found if item["name"] == "a") == [
+        {"name": "C", "value": "3"},
+        {"name": "B", "value": "2"},
+    ]
+    ports = [{"containerPort": 1, "protocol": protocol} for protocol in ("TCP", "UDP")]
+    found = await containers({"containers": [{"name": "a", "ports": ports}]})
+    assert next(item["ports"] for item in found if item["name"] == "a") == ports
+    patch = {"metadata": {"finalizers": ["example.com/b"]}}
+    answer = await api.patch("deployments", "web", patch, STRATEGIC, "apps/v1")
+    assert answer.body["metadata"]["finalizers"] == ["example.com/b", "example.com/a"]
+    patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/a"]}}
+    answer = await api.patch("deployments", "web", patch, STRATEGIC, "apps/v1")
+    assert answer.body["metadata"]["finalizers"] == ["example.com/b"]
+
+
+async def test_a_scale_is_owned_apart(api: Api) -> None:
+    await api.create("deployments", deployment(), "apps/v1", fieldManager="creator")
+    path = api.path("deployments", "web", "apps/v1", "scale")
+    answer = await api.send("PATCH", path, {"spec": {"replicas": -1}}, content_type=MERGE)
+    assert (answer.status, answer.body["details"]["kind"]) == (422, "Scale")
+    await api.send("PATCH", path, {"spec": {"replicas": 4}}, content_type=MERGE, fieldManager="scaler")
+    body = (await api.get("deployments", "web", "apps/v1")).body
+    entry = next(item for item in body["metadata"]["managedFields"] if item["manager"] == "scaler")
+    assert (entry["subresource"], entry["fieldsV1"]) == ("scale", {"f:spec": {"f:replicas": {}}})
+    assert body["metadata"]["generation"] == 2
+
+
+async def test_a_trial_deletion_tells_what_would_be(api: Api) -> None:
+    path = f"/api/v1/namespaces/{api.namespace}"
+    answer = await api.send("DELETE", path, dryRun="All")
+    assert answer.body["status"]["phase"] == "Terminating"
+    assert (await api.send("GET", path)).body["status"]["phase"] == "Active"

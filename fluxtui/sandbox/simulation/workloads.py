@@ -51,7 +51,9 @@ class Deployments:
             sets = [*sets, current]
         revision = (current["metadata"].get("annotations") or {}).get(REVISION, "1")
         if (obj["metadata"].get("annotations") or {}).get(REVISION) != revision:
-            self._writer.update(self._kind, obj, {"metadata": {"annotations": {REVISION: revision}}})
+            # Through the status, as annotations of a Deployment count as a new generation.
+            change = {"metadata": {"annotations": {REVISION: revision}}}
+            self._writer.update(self._kind, obj, change, status=True)
         self._scale(obj, current, wanted)
         ready_now = (current.get("status") or {}).get("readyReplicas", 0)
         for old in sets:

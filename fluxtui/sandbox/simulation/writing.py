@@ -62,13 +62,15 @@ class Writer:
         except StatusError:
             return None
 
-    def update(self, kind: Kind, obj: Object, change: dict[str, Any], write: Write = CONTROLLERS) -> None:
-        """Merge fields into an object; changes of `status` go to the subresource."""
+    def update(
+        self, kind: Kind, obj: Object, change: dict[str, Any], write: Write = CONTROLLERS, *, status: bool = False
+    ) -> None:
+        """Merge fields into an object; changes of `status`, and others if so asked, go to the subresource."""
         live = self.get(kind, key_of(obj))
         if live is None:
             return
-        part = "status" if "status" in change else ""
-        new = {**copy.deepcopy(live), **change} if part else _merged(live, change)
+        part = "status" if status or "status" in change else ""
+        new = {**copy.deepcopy(live), **change} if "status" in change else _merged(live, change)
         new["apiVersion"], new["kind"] = kind.api_version, kind.kind
         try:
             self._operations.update(kind, key_of(obj), new, write, part)
