@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from fluxtui.api.kinds import GIT_REPOSITORY, KUSTOMIZATION
-from fluxtui.cli.main import cli
+from fluxtui.cli.main import COMMANDS, cli
 from tests.cli.conftest import Fleet
 from tests.fleet.live import controlled, create
 from tests.fleet.objects import flux
@@ -138,7 +138,7 @@ async def test_wrong_usage(start: Start, words: str, message: str) -> None:
 
 
 def test_help_tells_the_exit_codes() -> None:
-    for verb in ("get", "reconcile", "suspend", "resume", "tree", "trace", "check", "version"):
+    for verb in COMMANDS:
         result = CliRunner().invoke(cli, [verb, "--help"])
         assert result.exit_code == 0
         assert "Exit codes: 0" in result.stdout, verb
