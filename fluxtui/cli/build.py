@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +14,27 @@ if TYPE_CHECKING:
 
 UNRESTRICTED = "LoadRestrictionsNone"
 
+FIELDS = """\
+Fields of a kustomization (kustomize.config.k8s.io/v1beta1) or Component (v1alpha1):
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+\b
+  built        resources, components, patches, replacements, namespace,
+               namePrefix, nameSuffix, labels, commonAnnotations, images,
+               replicas, configMapGenerator, secretGenerator,
+               generatorOptions, configurations, crds, openapi, sortOptions,
+               buildMetadata, apiVersion, kind
+  older ones   bases, commonLabels, imageTags, vars, patchesStrategicMerge,
+               patchesJson6902, helmChartInflationGenerator
+  built-ins    generators, transformers, validators: those of kustomize
+               itself; programs and containers are refused
+  with Helm    helmCharts, helmGlobals: with --enable-helm
+  no meaning   metadata
+
+Files and bases may be remote: https://..., git@host:..., ADDRESS//PATH?ref=REF.
+"""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=FIELDS)
 @click.argument("directory", default=".", metavar="[DIR]")
 @click.option(
     "--reorder",
@@ -29,27 +48,42 @@ UNRESTRICTED = "LoadRestrictionsNone"
     show_default=True,
     help="Whether files outside of a kustomization's directory may be read.",
 )
+@click.option("--enable-helm", is_flag=True, help="Render helmCharts with the helm program.")
+@click.option("--helm-command", default="helm", show_default=True, metavar="PROGRAM", help="Helm, a name or a path.")
+@click.option("--helm-kube-version", default="", metavar="VERSION", help="Kubernetes version that charts see.")
+@click.option("--helm-api-versions", multiple=True, metavar="VERSION", help="API version that charts see; repeatable.")
+@click.option("--helm-debug", is_flag=True, help="Ask Helm for its debug output.")
+@click.option("--enable-managedby-label", is_flag=True, help="Label everything app.kubernetes.io/managed-by.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="Write to this file; to one file for each resource when it is a directory that exists.",
 )
-def command(directory: str, reorder: str | None, load_restrictor: str, output: Path | None) -> None:
+def command(directory: str, load_restrictor: str, output: Path | None, **flags: Any) -> None:
     """Build the kustomization of DIR (the working directory by default) and print its resources as YAML.
 
-    Reads files only: no cluster, no network, no plugins.
+    DIR may be the address of a Git repository. Needs no cluster; what is remote is kept in the user's cache directory.
 
     Exit codes: 0 when it was built, 1 when it is refused or can't be written, 2 for wrong usage.
     """
-    from fluxtui.kustomize import KustomizeError, Options, build
+    from fluxtui.kustomize import Helm, KustomizeError, Options, Remotes, build
 
+    helm = Helm(
+        command=flags["helm_command"],
+        kube_version=flags["helm_kube_version"],
+        api_versions=flags["helm_api_versions"],
+        debug=flags["helm_debug"],
+    )
     options = Options(
-        reorder="legacy" if reorder == "legacy" else "none" if reorder == "none" else "unspecified",
+        reorder=flags["reorder"] or "unspecified",
         restrict_root=load_restrictor != UNRESTRICTED,
+        managed_by_label=flags["enable_managedby_label"],
+        remotes=Remotes(_cache()),
+        helm=helm if flags["enable_helm"] else None,
     )
     try:
-        resources = build(os.path.abspath(directory), options=options)
+        resources = build(directory, options=options)
         if output is None:
             click.echo(resources.to_yaml(), nl=False)
         elif output.is_dir():
@@ -59,6 +93,12 @@ def command(directory: str, reorder: str | None, load_restrictor: str, output: P
     except (KustomizeError, OSError) as error:
         click.echo(f"fluxtui build: {error}", err=True)
         sys.exit(1)
+
+
+def _cache() -> Path:
+    """Where remote files and repositories are kept."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "fluxtui" / "kustomize"
 
 
 def _write_each(resources: Resources, directory: Path) -> None:

@@ -8,12 +8,14 @@ from typing import Literal
 
 import msgspec
 
-from fluxtui.kustomize import names, order, origins, references
+from fluxtui.kustomize import names, order, origins, references, repositories
 from fluxtui.kustomize.errors import FieldError
 from fluxtui.kustomize.filesystem import FileSystem, RealFileSystem
+from fluxtui.kustomize.helm import Helm
 from fluxtui.kustomize.kustomization import SortOptions
 from fluxtui.kustomize.labels import METADATA_LABELS, add_entries
 from fluxtui.kustomize.loader import Loader, Session, directory
+from fluxtui.kustomize.remotes import Remotes
 from fluxtui.kustomize.resources import Resource, Resources
 from fluxtui.kustomize.target import Target
 
@@ -32,18 +34,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Files of a kustomization must be in or below its directory. What the file system confines is not affected."""
     managed_by_label: bool = False
     """Label everything `app.kubernetes.io/managed-by: kustomize-VERSION`."""
+    remotes: Remotes | None = None
+    """Fetches remote files and bases; None refuses them."""
+    helm: Helm | None = None
+    """Renders charts; None refuses them."""
 
 
 def build(path: str, *, fs: FileSystem | None = None, options: Options | None = None) -> Resources:
     """Build the kustomization of a directory.
 
-    `path` is absolute, or relative to the working directory. Every object of the result is plain data. Raises
-    KustomizeError; its text names file, field or resource.
+    `path` is absolute, relative to the working directory, or the address of a repository. `fs` is the disk unless
+    given. Every object of the result is plain data. Raises KustomizeError; its text names file, field or resource.
     """
     fs = fs or RealFileSystem()
     options = options or Options()
-    session = Session(fs, options.restrict_root)
-    target = Target(Loader(session, directory(fs, posixpath.normpath(posixpath.join(os.getcwd(), path)))))
+    session = Session(fs, options.restrict_root, options.remotes, options.helm)
+    target = Target(_loader(session, path))
     found = target.accumulate()
     resources = found.resources
     names.add_hashes(resources)
@@ -59,6 +65,13 @@ def build(path: str, *, fs: FileSystem | None = None, options: Options | None = 
     for resource in resources:
         resource.finish()
     return resources
+
+
+def _loader(session: Session, path: str) -> Loader:
+    here = os.getcwd()
+    if repositories.parse(path) is not None:
+        return Loader(session, here).enter(path)
+    return Loader(session, directory(session.fs, posixpath.normpath(posixpath.join(here, path))))
 
 
 def _is_wanted(resource: Resource) -> bool:

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import msgspec
 
 from fluxtui.kustomize import documents, schema
+from fluxtui.kustomize.conversion import converted
 from fluxtui.kustomize.errors import FieldError
 from fluxtui.kustomize.fieldspecs import FieldSpec, Specs, merged
 from fluxtui.kustomize.identities import Gvk
-from fluxtui.kustomize.kustomization import converted
 from fluxtui.kustomize.loader import Loader
 
 

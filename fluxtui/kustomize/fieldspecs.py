@@ -11,7 +11,7 @@ import msgspec
 from fluxtui.kustomize.errors import BuildError, FieldError
 from fluxtui.kustomize.fieldpaths import split
 from fluxtui.kustomize.identities import Gvk
-from fluxtui.kustomize.scalars import Tree, in_place_of, is_null
+from fluxtui.kustomize.scalars import Tree, in_place_of, is_null, new_key
 
 Container = Any
 """The map or list that holds a value."""
@@ -134,4 +134,7 @@ def set_entry(container: Container, key: Any, name: str, value: Tree) -> None:
         if not is_null(node):
             raise BuildError(f"wrong node kind: expected a map but got {type(node).__name__}")
         return
-    node[name] = in_place_of(node.get(name), value)
+    if name in node:
+        node[name] = in_place_of(node[name], value)
+    else:
+        node[new_key(name)] = value

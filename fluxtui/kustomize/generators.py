@@ -11,7 +11,7 @@ from fluxtui.kustomize.errors import BuildError
 from fluxtui.kustomize.kustomization import GeneratorArguments, GeneratorOptions, SecretArguments
 from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.resources import Object, Resource, Resources
-from fluxtui.kustomize.scalars import Quoted, Tree, text_of
+from fluxtui.kustomize.scalars import Quoted, Tree, new_key, text_of
 
 _LINE = 70
 """Characters of base64 in a line."""
@@ -46,7 +46,7 @@ def generate(loader: Loader, arguments: GeneratorArguments, options: GeneratorOp
     content = _content(loader, arguments)
     if isinstance(arguments, SecretArguments):
         obj["type"] = _text(arguments.type or "Opaque")
-        obj["data"] = {key: _text(encoded(content[key])) for key in sorted(content)}
+        obj["data"] = {new_key(key): _text(encoded(content[key])) for key in sorted(content)}
     else:
         set_data(obj, content)
     if options.immutable:
@@ -61,9 +61,9 @@ def set_data(obj: Object, content: Mapping[str, bytes]) -> None:
     """Put values into `data`, or into `binaryData` if they are not UTF-8."""
     for key in sorted(content):
         try:
-            obj.setdefault("data", {})[key] = _text(content[key].decode())
+            obj.setdefault("data", {})[new_key(key)] = _text(content[key].decode())
         except UnicodeDecodeError:
-            obj.setdefault("binaryData", {})[key] = _text(encoded(content[key]))
+            obj.setdefault("binaryData", {})[new_key(key)] = _text(encoded(content[key]))
 
 
 def encoded(value: bytes) -> str:
@@ -180,7 +180,7 @@ def _merge_texts(new: Resource, old: Resource, field: str) -> None:
     for resource in (old, new):
         found = resource.object.get(field)
         if isinstance(found, dict):
-            texts.update({key: _text(text_of(value)) for key, value in found.items()})
+            texts.update({new_key(key): _text(text_of(value)) for key, value in found.items()})
     new.object.pop(field, None)
     if texts:
         new.object[field] = texts

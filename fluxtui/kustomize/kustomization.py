@@ -6,18 +6,14 @@ means.
 
 from __future__ import annotations
 
-import difflib
-import functools
-import re
-import types
-import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from fluxtui.kustomize import documents
-from fluxtui.kustomize.errors import FieldError, LoadError, Unsupported
+from fluxtui.kustomize.conversion import converted
+from fluxtui.kustomize.errors import FieldError, LoadError
 from fluxtui.kustomize.fieldspecs import FieldSpec
 from fluxtui.kustomize.identities import Selector
 from fluxtui.kustomize.loader import Loader
@@ -26,10 +22,6 @@ NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 KIND = "Kustomization"
 COMPONENT = "Component"
 API_VERSIONS = {KIND: "kustomize.config.k8s.io/v1beta1", COMPONENT: "kustomize.config.k8s.io/v1alpha1"}
-
-_T = TypeVar("_T")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$(?P<path>.*)`)?")
-_AT = re.compile(r"(?P<problem>.*?) - at `\$(?P<path>.*)`", re.DOTALL)
 
 
 class _Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
@@ -179,6 +171,53 @@ class Var(_Fields, frozen=True):
     fieldref: FieldReference = FieldReference()
 
 
+class HelmGlobals(_Fields, frozen=True):
+    """Directories of Helm, for all charts."""
+
+    chart_home: str = ""
+    config_home: str = ""
+
+
+class HelmChart(_Fields, frozen=True):
+    """A chart to render."""
+
+    name: str = ""
+    version: str = ""
+    repo: str = ""
+    release_name: str = ""
+    namespace: str = ""
+    additional_values_files: tuple[str, ...] = ()
+    values_file: str = ""
+    values_inline: dict[str, Any] = {}
+    values_merge: str = ""
+    include_crds: bool = msgspec.field(name="includeCRDs", default=False)
+    skip_hooks: bool = False
+    api_versions: tuple[str, ...] = ()
+    kube_version: str = ""
+    name_template: str = ""
+    skip_tests: bool = False
+    debug: bool = False
+    devel: bool = False
+
+
+class HelmChartArguments(_Fields, frozen=True):
+    """A chart to render, in the older spelling; a program to run is not taken from a kustomization."""
+
+    chart_name: str = ""
+    chart_version: str = ""
+    chart_repo_url: str = ""
+    chart_home: str = ""
+    chart_repo_name: str = ""
+    helm_bin: str = ""
+    helm_home: str = ""
+    values: str = ""
+    values_local: dict[str, Any] = {}
+    values_merge: str = ""
+    release_name: str = ""
+    release_namespace: str = ""
+    extra_args: tuple[str, ...] = ()
+
+
 class LegacyOrder(_Fields, frozen=True):
     """Kinds that the legacy order puts first and last."""
 
@@ -221,9 +260,9 @@ class Kustomization(_Fields, frozen=True):
     bases: tuple[str, ...] = ()
     config_map_generator: tuple[GeneratorArguments, ...] = ()
     secret_generator: tuple[SecretArguments, ...] = ()
-    helm_globals: dict[str, Any] | None = None
-    helm_charts: tuple[dict[str, Any], ...] = ()
-    helm_chart_inflation_generator: tuple[dict[str, Any], ...] = ()
+    helm_globals: HelmGlobals | None = None
+    helm_charts: tuple[HelmChart, ...] = ()
+    helm_chart_inflation_generator: tuple[HelmChartArguments, ...] = ()
     generator_options: GeneratorOptions | None = None
     configurations: tuple[str, ...] = ()
     generators: tuple[str, ...] = ()
@@ -254,7 +293,7 @@ def load(loader: Loader) -> tuple[Kustomization, str]:
 
 
 def parse(data: bytes, source: str) -> Kustomization:
-    """A kustomization of the content of its file. Raises LoadError, FieldError, Unsupported."""
+    """A kustomization of the content of its file. Raises LoadError, FieldError."""
     document = documents.read_settings(data, source)
     if not isinstance(document, dict):
         if document is None:
@@ -268,7 +307,34 @@ def parse(data: bytes, source: str) -> Kustomization:
         images=found.images + found.image_tags,
         bases=(),
         image_tags=(),
+        **_helm(found),
     )
+
+
+def _helm(found: Kustomization) -> dict[str, Any]:
+    """The fields of charts with those in the older spelling."""
+    old = found.helm_chart_inflation_generator
+    if not old:
+        return {}
+    last_home = next((chart.chart_home for chart in reversed(old) if chart.chart_home), "")
+    last_config = next((chart.helm_home for chart in reversed(old) if chart.helm_home), "")
+    charts = tuple(
+        HelmChart(
+            name=chart.chart_name,
+            version=chart.chart_version,
+            repo=chart.chart_repo_url,
+            values_file=chart.values,
+            values_inline=chart.values_local,
+            values_merge=chart.values_merge,
+            release_name=chart.release_name,
+        )
+        for chart in old
+    )
+    return {
+        "helm_charts": found.helm_charts + charts,
+        "helm_globals": found.helm_globals or HelmGlobals(chart_home=last_home, config_home=last_config),
+        "helm_chart_inflation_generator": (),
+    }
 
 
 def _check(found: Kustomization, document: Mapping[str, Any], source: str) -> None:
@@ -276,85 +342,6 @@ def _check(found: Kustomization, document: Mapping[str, Any], source: str) -> No
         raise FieldError(f"{source}: kind should be {KIND} or {COMPONENT}")
     if found.api_version not in ("", API_VERSIONS[found.kind]):
         raise FieldError(f"{source}: apiVersion for {found.kind} should be {API_VERSIONS[found.kind]}")
-    if found.helm_charts or found.helm_chart_inflation_generator:
-        raise Unsupported(f"{source}: field helmCharts is not supported yet")
     content = {name for name, value in document.items() if value not in (None, "")} - {"apiVersion", "kind"}
     if not content - {name for name in ("bases", "imageTags") if document.get(name) == []}:
         raise FieldError(f"{source}: kustomization.yaml is empty")
-
-
-def converted(value: Any, kind: type[_T], source: str, *, strict: bool = True) -> _T:
-    """Plain data as a type. Raises FieldError that names `source`, the field, and a near miss.
-
-    The case of field names does not count, a null is the same as nothing. Unless strict, numbers and booleans become
-    text where text is expected.
-    """
-    try:
-        return msgspec.convert(_shaped(value, kind, strict), kind)
-    except msgspec.ValidationError as error:
-        raise FieldError(f"{source}: {_sentence(str(error), kind)}") from error
-
-
-def _shaped(value: Any, kind: Any, strict: bool) -> Any:
-    """Plain data with the field names, nulls and texts that a type wants."""
-    if kind is str and not strict and isinstance(value, bool | int | float):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    if not isinstance(value, dict | list):
-        return value
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _shaped_fields(value, kind, strict) if isinstance(value, dict) else value
-    arguments = [argument for argument in typing.get_args(kind) if argument not in (type(None), ...)]
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        return _shaped(value, arguments[0], strict)
-    if isinstance(value, list):
-        return [_shaped(item, arguments[0] if arguments else None, strict) for item in value]
-    if arguments[-1:] == [str]:
-        return {key: "" if item is None else _shaped(item, str, strict) for key, item in value.items()}
-    return value
-
-
-def _shaped_fields(value: dict[str, Any], kind: type[msgspec.Struct], strict: bool) -> dict[str, Any]:
-    names = {name.lower(): (name, field_type) for name, field_type in _types(kind)}
-    shaped = {}
-    for key, item in value.items():
-        name, field_type = names.get(key.lower(), (key, None))
-        if item is not None and (name == key or name not in value):
-            shaped[name] = _shaped(item, field_type, strict)
-    return shaped
-
-
-@functools.cache
-def _types(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.encode_name, field.type) for field in msgspec.structs.fields(kind))
-
-
-def _sentence(message: str, kind: type) -> str:
-    if found := _UNKNOWN.match(message):
-        near = difflib.get_close_matches(found["field"], _names(kind), 1, 0.6)
-        hint = f' (did you mean "{near[0]}"?)' if near else ""
-        place = f" in {_path(found['path'])}" if found["path"] else ""
-        return f'unknown field "{found["field"]}"{place}{hint}'
-    if found := _AT.match(message):
-        return f"field {_path(found['path'])}: {found['problem'][:1].lower()}{found['problem'][1:]}"
-    return message
-
-
-def _path(path: str) -> str:
-    return path.lstrip(".").replace("[...]", "") or "the whole"
-
-
-def _names(kind: Any) -> list[str]:
-    """Names of the fields of a type and of those in it."""
-    names: list[str] = []
-    waiting, seen = [kind], set()
-    while waiting:
-        current = waiting.pop(0)
-        if isinstance(current, type) and issubclass(current, msgspec.Struct):
-            if current not in seen:
-                seen.add(current)
-                fields = msgspec.structs.fields(current)
-                names += [field.encode_name for field in fields]
-                waiting += [field.type for field in fields]
-        else:
-            waiting += getattr(current, "__args__", ())
-    return names

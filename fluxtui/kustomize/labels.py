@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fluxtui.kustomize.configuration import Configuration
 from fluxtui.kustomize.fieldspecs import FieldSpec, Specs, merged, set_entry, visit
 from fluxtui.kustomize.kustomization import Label
 from fluxtui.kustomize.resources import Resources
+from fluxtui.kustomize.scalars import Shared, shared
 
 METADATA_LABELS = FieldSpec(path="metadata/labels", create=True)
 
@@ -29,12 +30,15 @@ def add_entries(resources: Resources, pairs: Mapping[str, str], specs: Specs) ->
         return
     entries = sorted(pairs.items())
 
-    def act(container: Any, key: Any) -> None:
-        for name, text in entries:
-            set_entry(container, key, name, text)
-
     for resource in resources:
         gvk = resource.gvk
-        for spec in specs:
-            if spec.fits(gvk):
-                visit(resource.object, spec, act, "map")
+        fitting = [spec for spec in specs if spec.fits(gvk)]
+        values = [(name, shared(text)) for name, text in entries] if len(fitting) > 1 else entries
+
+        def act(container: Any, key: Any, values: Sequence[tuple[str, str]] = values) -> None:
+            for name, text in values:
+                set_entry(container, key, name, text)
+
+        for spec in fitting:
+            visit(resource.object, spec, act, "map")
+        resource.shared += [text for _, text in values if isinstance(text, Shared)]

@@ -16,7 +16,8 @@ Subjects = Literal["", "defaultOnly", "allServiceAccounts", "none"]
 
 _BINDINGS = frozenset({"RoleBinding", "ClusterRoleBinding"})
 _NAMESPACE = FieldSpec(path="metadata/namespace", create=True)
-_HELM_GENERATED = "internal.config.kubernetes.io/helm-generated"
+HELM_GENERATED = "internal.config.kubernetes.io/helm-generated"
+"""An annotation of what Helm has put into a namespace."""
 
 
 def set_namespace(
@@ -28,7 +29,7 @@ def set_namespace(
     mover = Mover(namespace, specs, unset_only, subjects)
     keys = Counter(resource.id.key for resource in resources if resource.object)
     for resource in resources:
-        if not resource.object or resource.texts("annotations").get(_HELM_GENERATED) == "true":
+        if not resource.object or resource.texts("annotations").get(HELM_GENERATED) == "true":
             continue
         before = resource.id.key
         resource.remember()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from fluxtui.kustomize import documents, output
+from fluxtui.kustomize import documents, output, repositories
 from fluxtui.kustomize.resources import Resource
 
 ORIGIN = "config.kubernetes.io/origin"
@@ -32,16 +32,23 @@ class Origin(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A file, or a generator or transformer and where it was configured; paths from the directory of the build."""
 
     path: str = ""
+    repo: str = ""
+    ref: str = ""
     configured_in: str = ""
     configured_by: Author | None = None
 
     def joined(self, path: str) -> Origin:
         """The origin of something at a path relative to this."""
-        return Origin(path=posixpath.normpath(posixpath.join(self.path, path)))
+        repository = repositories.parse(path)
+        if repository is not None:
+            return Origin(path=repository.path, repo=repository.url, ref=repository.ref)
+        return Origin(path=posixpath.normpath(posixpath.join(self.path, path)), repo=self.repo, ref=self.ref)
 
     def builtin(self, file: str, kind: str) -> Origin:
         """The origin of what a field of a kustomization file makes."""
         return Origin(
+            repo=self.repo,
+            ref=self.ref,
             configured_in=posixpath.normpath(posixpath.join(self.path, file)),
             configured_by=Author(api_version="builtin", kind=kind),
         )
@@ -55,7 +62,7 @@ def of_plugin(resource: Resource) -> Origin | None:
     author = Author(
         api_version=resource.api_version, kind=resource.kind, name=resource.name, namespace=resource.namespace
     )
-    return Origin(configured_in=mine.path, configured_by=author)
+    return Origin(repo=mine.repo, ref=mine.ref, configured_in=mine.path, configured_by=author)
 
 
 def origin_of(resource: Resource) -> Origin | None:
@@ -91,12 +98,14 @@ def add_transformation(resources: Iterable[Resource], origin: Origin) -> None:
 
 
 def strip(resources: Iterable[Resource], options: Iterable[str]) -> None:
-    """Remove the annotations that nobody has asked for."""
+    """Remove the annotations that nobody has asked for, and maps of annotations that are empty then or were before."""
     gone = {ORIGIN: ORIGIN_OPTION, TRANSFORMATIONS: TRANSFORMER_OPTION}
     keys = {key for key, option in gone.items() if option not in options}
+    if not keys:
+        return
     for resource in resources:
         annotations = resource.texts("annotations")
-        if annotations.keys() & keys:
+        if annotations.keys() & keys or not annotations:
             resource.set_texts("annotations", {key: text for key, text in annotations.items() if key not in keys})
 
 

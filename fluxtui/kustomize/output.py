@@ -24,7 +24,7 @@ _WORDS = frozenset(
 _NUMBER_FIRST = frozenset("+-.0123456789")
 _NUMBER = re.compile(
     r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|\d+"
-    r"|(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?)\Z",
+    r"|(?:\.\d+|\d+(?:\.\d*)?)(?P<power>[eE][-+]?\d+)?)\Z",
     re.ASCII,
 )
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z")
@@ -55,7 +55,10 @@ def is_ambiguous(text: str) -> bool:
         return True
     if text[0] not in _NUMBER_FIRST:
         return False
-    return bool(_NUMBER.match(text.replace("_", "")) or _BASE_60.match(text) or _DATE.match(text))
+    if found := _NUMBER.match(digits := text.replace("_", "")):
+        # What is too large for a float is text for go-yaml.
+        return found["power"] is None or not math.isinf(float(digits))
+    return bool(_BASE_60.match(text) or _DATE.match(text))
 
 
 class _Printer:

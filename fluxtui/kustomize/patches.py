@@ -56,6 +56,7 @@ def _merge(target: Resource, patch: Resource, rename: bool, change_kind: bool) -
     kind = target.object.get("kind")
     if rename or change_kind:
         target.remember()
+    target.mark()
     try:
         merged = strategic.merge(target.object, patch.object, target.kinds)
     except BuildError as error:
@@ -71,16 +72,24 @@ def _merge(target: Resource, patch: Resource, rename: bool, change_kind: bool) -
     metadata.pop("namespace", None)
     if "namespace" in kept:
         metadata["namespace"] = kept["namespace"]
+    target.unmark()
 
 
-def apply_json(target: Resource, operations: jsonpatch.Operations) -> None:
-    """Apply a JSON patch. Raises BuildError that names the resource."""
+def apply_json(target: Resource, operations: jsonpatch.Operations, *, keep: bool) -> None:
+    """Apply a JSON patch. Raises BuildError that names the resource.
+
+    `keep` says whether the names that the resource had survive the removal of its annotations.
+    """
+    identity = target.id
+    target.mark()
     try:
         patched = jsonpatch.apply(finished(target.object), copied(operations))
-    except (BuildError, ValueError) as error:
-        raise BuildError(f"JSON patch of {target.id}: {error}") from error
+    except BuildError as error:
+        raise BuildError(f"JSON patch of {identity}: {error}") from error
     target.object = of_json(patched)
-    target.set_texts("annotations", target.texts("annotations"))
+    target.unmark(keep=keep)
+    if target.texts("annotations"):
+        target.set_texts("annotations", target.texts("annotations"))
 
 
 class PatchTransformer:
@@ -126,7 +135,7 @@ class PatchTransformer:
                 raise BuildError(f"must specify a target for JSON {self._source}")
             for resource in found.select(self._target):
                 resource.remember()
-                apply_json(resource, self._operations)
+                apply_json(resource, self._operations, keep=True)
             found.changed()
         elif self._target is not None and self._strategic:
             self._transform_selected(found, self._target)
@@ -199,5 +208,5 @@ class JsonTransformer:
     def transform(self, found: Resources) -> None:
         """Apply to the resources that the target selects. Raises BuildError, FieldError."""
         for resource in found.select(self._target):
-            apply_json(resource, self._operations)
+            apply_json(resource, self._operations, keep=False)
         found.changed()

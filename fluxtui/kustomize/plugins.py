@@ -12,6 +12,7 @@ import msgspec
 
 from fluxtui.kustomize import (
     generators,
+    helm,
     images,
     labels,
     names,
@@ -21,11 +22,14 @@ from fluxtui.kustomize import (
     replicas,
     valueadd,
 )
-from fluxtui.kustomize.errors import BuildError, FieldError, Unsupported
+from fluxtui.kustomize.conversion import converted
+from fluxtui.kustomize.errors import BuildError, FieldError
 from fluxtui.kustomize.fieldspecs import Specs
 from fluxtui.kustomize.identities import Selector
 from fluxtui.kustomize.kustomization import (
     GeneratorArguments,
+    HelmChart,
+    HelmGlobals,
     Image,
     Metadata,
     Patch,
@@ -33,7 +37,6 @@ from fluxtui.kustomize.kustomization import (
     Replacement,
     Replica,
     SecretArguments,
-    converted,
 )
 from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.resources import Resource, Resources
@@ -101,7 +104,7 @@ class _IamPolicy(_Configuration):
 
 
 def transformer(loader: Loader, resource: Resource) -> Transform:
-    """The built-in transformer that a configuration names. Raises BuildError, FieldError, LoadError, Unsupported."""
+    """The built-in transformer that a configuration names. Raises BuildError, FieldError, LoadError."""
     make = _TRANSFORMERS.get(_builtin_kind(resource))
     if make is None:
         raise BuildError(f"plugin {resource.id} is not a transformer")
@@ -109,10 +112,8 @@ def transformer(loader: Loader, resource: Resource) -> Transform:
 
 
 def generator(loader: Loader, resource: Resource) -> Generate:
-    """The built-in generator that a configuration names. Raises BuildError, FieldError, LoadError, Unsupported."""
+    """The built-in generator that a configuration names. Raises BuildError, FieldError, LoadError."""
     kind = _builtin_kind(resource)
-    if kind == "HelmChartInflationGenerator":
-        raise Unsupported(f"{resource.id}: the generator HelmChartInflationGenerator is not supported yet")
     make = _GENERATORS.get(kind)
     if make is None:
         raise BuildError(f"plugin {resource.id} is not a generator")
@@ -123,7 +124,7 @@ def _builtin_kind(resource: Resource) -> str:
     if resource.api_version != "builtin":
         raise BuildError(f"external plugins disabled; unable to load external plugin '{resource.kind}'")
     kind = resource.kind
-    if kind not in _TRANSFORMERS and kind not in _GENERATORS and kind != "HelmChartInflationGenerator":
+    if kind not in _TRANSFORMERS and kind not in _GENERATORS:
         raise BuildError(f"unable to load builtin {resource.gvk}")
     return kind
 
@@ -240,6 +241,16 @@ def _generated(loader: Loader, resource: Resource, kind: type[GeneratorArguments
     return lambda: [generators.generate(loader, found, generators.options_of(found.options, None))]
 
 
+def _helm_chart(loader: Loader, resource: Resource) -> Generate:
+    data = finished(resource.object)
+    data = {key: value for key, value in data.items() if key not in ("apiVersion", "kind", "metadata")}
+    globals_ = {key: data.pop(key) for key in ("chartHome", "configHome") if key in data}
+    where = f"plugin {resource.id} fails configuration"
+    directories = converted(globals_, HelmGlobals, where)
+    chart = converted(data, HelmChart, where)
+    return lambda: helm.generate(loader, directories, chart)
+
+
 def _iam_policy(loader: Loader, resource: Resource) -> Generate:
     found = _read(resource, _IamPolicy)
 
@@ -278,6 +289,7 @@ _TRANSFORMERS: dict[str, Callable[[Loader, Resource], Transform]] = {
 }
 _GENERATORS: dict[str, Callable[[Loader, Resource], Generate]] = {
     "ConfigMapGenerator": _config_map,
+    "HelmChartInflationGenerator": _helm_chart,
     "SecretGenerator": _secret,
     "IAMPolicyGenerator": _iam_policy,
 }

@@ -9,12 +9,13 @@ from fluxtui.kustomize import documents, output
 from fluxtui.kustomize.errors import BuildError
 from fluxtui.kustomize.identities import NO_NAMESPACE, Gvk, Id, Selector, fits, gvk_of
 from fluxtui.kustomize.labelselectors import selects
-from fluxtui.kustomize.scalars import NotJson, Tree, copied, finished, is_null, text_of
+from fluxtui.kustomize.scalars import NotJson, Shared, Tree, copied, finished, is_null, new_key, text_of
 from fluxtui.kustomize.schema import Kinds
 
 Object = dict[str, Any]
 
 _INTERNAL = "internal.config.kubernetes.io/"
+_MARK = f"{_INTERNAL}previousNames"
 STRIPPED = frozenset(
     (
         *(f"{_INTERNAL}previous{what}" for what in ("Kinds", "Names", "Namespaces")),
@@ -30,7 +31,7 @@ STRIPPED = frozenset(
 class Resource:
     """One object. While a build goes on, `object` is a tree (see `scalars`); in what `build` returns, plain data."""
 
-    __slots__ = ("behavior", "hash_name", "kinds", "object", "prefixes", "previous", "suffixes", "variables")
+    __slots__ = ("behavior", "hash_name", "kinds", "object", "prefixes", "previous", "shared", "suffixes", "variables")
 
     def __init__(self, obj: Object, kinds: Kinds | None = None) -> None:
         self.object = obj
@@ -45,6 +46,8 @@ class Resource:
         """Whether a hash of the content becomes part of the name."""
         self.variables: list[str] = []
         """Names of the vars that read from here."""
+        self.shared: list[Shared] = []
+        """Texts that several fields share."""
 
     @property
     def kind(self) -> str:
@@ -118,11 +121,42 @@ class Resource:
             self.object["metadata"] = metadata = {}
         metadata.pop(field, None)
         if texts:
-            metadata[field] = texts
+            metadata[field] = {new_key(key): text for key, text in texts.items()}
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether kustomize would have noted something in annotations of its own by now."""
+        return bool(
+            self.previous or self.prefixes or self.suffixes or self.behavior or self.hash_name or self.variables
+        )
+
+    def mark(self) -> None:
+        """Stand for what kustomize would have noted by one annotation, so that a patch finds it, or removes it."""
+        if self.is_marked:
+            self.set_texts("annotations", {**self.texts("annotations"), _MARK: ""})
+
+    def unmark(self, *, keep: bool = False) -> None:
+        """Remove that annotation. Where a patch has done so, all that is noted is lost unless it is to be kept."""
+        if not self.is_marked:
+            return
+        annotations = self.texts("annotations")
+        if annotations.pop(_MARK, None) is not None:
+            self.set_texts("annotations", annotations)
+        elif not keep:
+            self.previous, self.prefixes, self.suffixes, self.variables = [], [], [], []
+            self.behavior, self.hash_name = "", False
 
     def annotate(self, key: str, value: str) -> None:
         """Set an annotation."""
         self.set_texts("annotations", {**self.texts("annotations"), key: value})
+
+    def settle(self) -> None:
+        """Let fields that share a text have what has taken its place in one of them."""
+        changed = {id(text): text.latest for text in self.shared if text.latest is not None}
+        if changed:
+            _replace(self.object, changed)
+            self.shared = [text for text in self.shared if text.latest is None]
+            self.shared += [text for text in changed.values() if isinstance(text, Shared)]
 
     def copy(self) -> Resource:
         """An independent copy."""
@@ -135,7 +169,7 @@ class Resource:
     def finish(self) -> None:
         """Make plain data of the object and drop what only tools need. Raises BuildError."""
         annotations = self.metadata.get("annotations")
-        if isinstance(annotations, dict) and annotations:
+        if isinstance(annotations, dict) and (annotations or self.is_marked):
             kept = {key: value for key, value in self.texts("annotations").items() if key not in STRIPPED}
             self.set_texts("annotations", kept)
         try:
@@ -149,6 +183,15 @@ class Resource:
 
     def __repr__(self) -> str:
         return f"Resource({self.id})"
+
+
+def _replace(tree: Tree, changed: dict[int, Tree]) -> None:
+    places = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in list(places):
+        if isinstance(value, dict | list):
+            _replace(value, changed)
+        elif id(value) in changed:
+            tree[key] = changed[id(value)]
 
 
 class Resources:

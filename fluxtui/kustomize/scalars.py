@@ -14,6 +14,8 @@ import math
 import re
 from typing import Any
 
+from fluxtui.kustomize.errors import BuildError
+
 Tree = Any
 """dict | list | str | int | float | bool | None | Quoted | Plain"""
 
@@ -35,6 +37,22 @@ class Quoted(str):
     """Text that was written in quotes or as a block: a value that takes its place is text as well."""
 
     __slots__ = ()
+
+
+class Shared(str):
+    """Text that is one node in several fields, as labels are in kustomize: with one of them all change."""
+
+    __slots__ = ("latest",)
+
+    latest: Tree
+    """What has taken its place in one of the fields, None if nothing has."""
+
+
+def shared(text: str) -> Shared:
+    """Text to be put into several fields."""
+    result = Shared(text)
+    result.latest = None
+    return result
 
 
 class OddKey(str):
@@ -63,7 +81,7 @@ class Plain:
         return hash(self.text)
 
 
-class NotJson(ValueError):
+class NotJson(BuildError):
     """What YAML has and JSON has not: an infinite number, a key that is no text."""
 
 
@@ -148,6 +166,11 @@ def _timestamp(text: str) -> str | None:
     return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{'.' + fraction if fraction else ''}{zone}"
 
 
+def new_key(text: str) -> str:
+    """A key that is added to a map without quotes, whatever it looks like; JSON has no keys but text."""
+    return str(text) if isinstance(resolved(text), str) else OddKey(text)
+
+
 def is_null(tree: Tree) -> bool:
     """Whether a tree is a null, however it was written."""
     return tree is None or (type(tree) is Plain and tree.value is None)
@@ -177,7 +200,12 @@ def text_of(tree: Tree) -> str:
 
 
 def in_place_of(old: Tree, new: Tree) -> Tree:
-    """A scalar that takes the place of another: in quotes if that was."""
+    """A scalar that takes the place of another: in quotes if that was, shared with other fields if that was."""
+    if type(new) is Shared:
+        new = str(new)
+    if type(old) is Shared:
+        old.latest = shared(str(new)) if isinstance(new, str) else new
+        return old.latest
     if type(old) is not Quoted or isinstance(new, dict | list):
         return str(new) if type(new) is Quoted and is_scalar(old) else new
     return new if is_null(new) else Quoted(text_of(new))
@@ -186,7 +214,7 @@ def in_place_of(old: Tree, new: Tree) -> Tree:
 def retyped(old: Tree, text: str) -> Tree:
     """Text written into the place of a scalar whose type stays. Raises ValueError when it is none of that type."""
     if isinstance(old, str):
-        return type(old)(text)
+        return in_place_of(old, text) if type(old) is Shared else type(old)(text)
     new = resolved(text)
     if _type(new) is _type(old) or (_type(old) is float and _type(new) is int):
         return new
@@ -227,7 +255,7 @@ def finished(tree: Tree) -> Any:
         return {key: finished(value) for key, value in tree.items()}
     if kind is list:
         return [finished(value) for value in tree]
-    if kind is Quoted:
+    if kind is Quoted or kind is Shared:
         return str(tree)
     if kind is Plain and isinstance(tree.value, float) and not math.isfinite(tree.value):
         raise NotJson(f"{tree.text} is no number that JSON has")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import msgspec
+
 from fluxtui.kustomize import (
     configuration,
     crds,
     generators,
+    helm,
     images,
     labels,
     names,
@@ -21,12 +24,13 @@ from fluxtui.kustomize import (
     plugins,
     replacements,
     replicas,
+    repositories,
     schema,
 )
 from fluxtui.kustomize import kustomization as kustomizations
 from fluxtui.kustomize.configuration import EMPTY, Configuration
 from fluxtui.kustomize.errors import BuildError, FieldError, KustomizeError, LoadError, Unsupported
-from fluxtui.kustomize.loader import Loader, is_remote
+from fluxtui.kustomize.loader import Loader, is_url
 from fluxtui.kustomize.origins import Origin
 from fluxtui.kustomize.resources import Resource, Resources, read
 from fluxtui.kustomize.variables import Variables, bind
@@ -110,14 +114,25 @@ class Target:
 
     def _resources_of_file(self, path: str) -> list[Resource] | None:
         """The resources of a file, None when there is a directory instead."""
+        repository = repositories.parse(path)
+        if repository is not None and not is_url(path):
+            return None
         try:
-            data = self.loader.load(path)
+            return read(self.loader.load(path), self._source(path), self.loader.session.kinds)
+        except Unsupported:
+            raise
         except LoadError as error:
-            place = self.loader.path(path)
-            if is_remote(path) or self.loader.session.fs.is_dir(place):
+            # What answers with a page for people may be a repository.
+            if repository is not None or self.loader.fs.is_dir(self.loader.path(path)):
                 return None
             raise LoadError(f"{self._where}: resources: accumulating resources from '{path}': {error}") from error
-        return read(data, self.loader.path(path), self.loader.session.kinds)
+        except KustomizeError:
+            if repository is not None:
+                return None
+            raise
+
+    def _source(self, path: str) -> str:
+        return path if is_url(path) else self.loader.path(path)
 
     @property
     def _where(self) -> str:
@@ -158,6 +173,10 @@ class Target:
             except KustomizeError as error:
                 field = "secretGenerator" if is_secret else "configMapGenerator"
                 raise type(error)(f"{self._where}: {field} {arguments.name!r}: {error}") from error
+        for chart in fields.helm_charts:
+            named = msgspec.structs.replace(chart, namespace=chart.namespace or fields.namespace)
+            charted = helm.generate(self.loader, fields.helm_globals or kustomizations.HelmGlobals(), named)
+            self._absorb(found, charted, self._builtin_origin("HelmChartInflationGenerator"))
         configured = self._configurations(fields.generators)
         made = [(plugins.generator(self.loader, resource), resource) for resource in configured.resources]
         for generate, resource in made:
@@ -201,6 +220,8 @@ class Target:
                 raise type(error)(f"{self._where}: {error}") from error
             if origin is not None:
                 origins.add_transformation([item for item in found.resources if item.object], origin)
+            for item in found.resources:
+                item.settle()
             found.resources.drop_empty()
 
     def _transforms(self, specs: Configuration) -> Iterator[tuple[Origin | None, plugins.Transform]]:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import msgspec
 
 from fluxtui.kustomize import documents
+from fluxtui.kustomize.conversion import converted
 from fluxtui.kustomize.errors import BuildError, FieldError
 from fluxtui.kustomize.fieldpaths import split
 from fluxtui.kustomize.fieldspecs import set_scalar
 from fluxtui.kustomize.identities import Selector
-from fluxtui.kustomize.kustomization import converted
 from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.namespaces import Mover
 from fluxtui.kustomize.resources import Resource, Resources

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from fluxtui.cli.main import cli
+from fluxtui.kustomize.kustomization import FIELDS
 
 MANIFESTS = """\
 apiVersion: apps/v1
@@ -120,3 +123,33 @@ def test_wrong_usage() -> None:
     assert build("--reorder", "backwards").exit_code == 2
     assert build("--load-restrictor", "maybe").exit_code == 2
     assert build("a", "b").exit_code == 2
+
+
+def test_help_names_every_field() -> None:
+    shown = build("--help").stdout
+    assert [field for field in sorted(FIELDS) if not re.search(rf"\b{field}\b", shown)] == []
+
+
+def test_a_repository_is_built_and_kept(directory: Path, tmp_path: Path, isolated_home: Path) -> None:
+    for arguments in (["init", "--quiet"], ["add", "-A"], ["commit", "--quiet", "-m", "first"]):
+        subprocess.run(["git", "-C", directory, *arguments], check=True)
+    assert kinds(build(f"file://{directory}")) == ["Namespace", "Deployment"]
+    assert (isolated_home / ".cache" / "fluxtui" / "kustomize" / "repositories").is_dir()
+
+
+def test_charts_need_leave(directory: Path) -> None:
+    (directory / "kustomization.yaml").write_text("helmCharts: [{name: x}]\n")
+    assert "--enable-helm" in build(directory).stderr
+    assert "no chart found" in build(directory, "--enable-helm", "--helm-command", helm_that_says_v3(directory)).stderr
+
+
+def helm_that_says_v3(directory: Path) -> str:
+    program = directory / "helm"
+    program.write_text("#!/bin/sh\necho v3.14.0\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_everything_is_labelled_when_asked_for(directory: Path) -> None:
+    built = yaml.safe_load(build(directory, "--enable-managedby-label").stdout.split("---")[0])
+    assert built["metadata"]["labels"]["app.kubernetes.io/managed-by"].startswith("kustomize-v5")

@@ -197,12 +197,35 @@ def test_mistakes_are_named(files: dict[str, str], problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "field",
-    ["helmCharts: [{name: x}]", "resources: ['https://example.com/x']"],
+    ("field", "problem"),
+    [
+        ("helmCharts: [{name: x}]", "helm chart 'x': must specify --enable-helm"),
+        ("resources: ['https://example.com/x']", "'https://example.com/x' is remote"),
+        ("resources: ['git@example.com:org/repo']", "'git@example.com:org/repo' is remote"),
+    ],
 )
-def test_what_is_missing_is_refused_by_name(field: str) -> None:
-    with pytest.raises(Unsupported, match="not supported yet"):
+def test_what_needs_leave_is_refused_by_name(field: str, problem: str) -> None:
+    with pytest.raises(Unsupported, match=problem):
         built({"/overlay/kustomization.yaml": field})
+
+
+PLUGIN = "apiVersion: {}\nkind: Sed\nmetadata:\n  name: x\n{}"
+
+
+@pytest.mark.parametrize("field", ["generators", "transformers", "validators"])
+@pytest.mark.parametrize(
+    ("version", "annotation", "problem"),
+    [
+        ("someteam.example.com/v1", "", "unable to load external plugin 'Sed'"),
+        ("builtin", "", "unable to load builtin Sed"),
+        ("example.com/v1", "  annotations:\n    config.kubernetes.io/function: 'container: {image: a}'\n", "Sed"),
+        ("example.com/v1", "  annotations:\n    config.kubernetes.io/function: 'exec: {path: ./a}'\n", "Sed"),
+    ],
+)
+def test_programs_are_refused_by_name(field: str, version: str, annotation: str, problem: str) -> None:
+    files = {TOP: f"resources: [n.yaml]\n{field}: [p.yaml]\n", "/overlay/n.yaml": NAMESPACE}
+    with pytest.raises(KustomizeError, match=problem):
+        built({**files, "/overlay/p.yaml": PLUGIN.format(version, annotation)})
 
 
 def test_links_out_of_the_root_are_not_followed(tmp_path: Path) -> None:
