@@ -53,8 +53,8 @@ def fill(obj: Object, node: Node) -> None:
 
 
 def _place(found: Object, name: str, value: Any, node: Node) -> None:
-    """Keep a field, unless it is an empty list or map that would not be shown."""
-    if value or node.shape not in ("list", "map") or node.always:
+    """Keep a field, unless it is an empty list, map or scalar that would not be shown."""
+    if value or not (node.shape in ("list", "map") or node.hides_zero) or node.always:
         found[name] = value
 
 

@@ -7,7 +7,8 @@ describes is a granular map, an atomic list or a scalar.
 `data/schema.json`: `gvks`: `group/version/Kind` (core: `version/Kind`) → {def, namespaced, resource};
 `definitions`: type name → {fields, map}. A field is a code, or {type | items | values: code} with `list`, `keys`,
 `map`, `patch`, `mergeKey`, `default`, `required` as in the OpenAPI. A code is `s`, `i`, `b`, `n` (string, integer,
-boolean, number), `*` (anything) or a type name.
+boolean, number), `*` (anything) or a type name; `S`, `I`, `B`, `N` for those that the server leaves out when they are
+empty, zero or false, `T` for times that it shows as null when there is none (k8s.io/api: `omitempty`, `metav1.Time`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import msgspec
 Shape = Literal["struct", "map", "list", "scalar", "any"]
 
 _SCALARS = {"s": "string", "i": "integer", "b": "boolean", "n": "number"}
+_SCALARS |= {code.upper(): name for code, name in _SCALARS.items()} | {"T": "string"}
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 
@@ -35,6 +37,7 @@ class Node:
         *,
         typed: bool = False,
         scalar: str = "",
+        code: str = "",
         use: Mapping[str, Any] | None = None,
         fields: Mapping[str, Any] | None = None,
         inner: Any = None,
@@ -45,6 +48,10 @@ class Node:
         """Whether the server keeps such values in a type of its own, which has no place for anything else."""
         self.scalar = scalar
         """string, integer, boolean, number; empty for any."""
+        self.hides_zero = code in ("S", "I", "B", "N")
+        """Whether an empty text, 0 and false are as good as absent."""
+        self.shows_null = code == "T"
+        """Whether nothing is shown as null."""
         self.fields: Mapping[str, Any] = fields or {}
         """The fields of a struct by name; `field` tells their types."""
         self.list_type: str = use.get("list", "atomic")
@@ -67,6 +74,8 @@ class Node:
         """Whether a struct of the server's own types shows this field even when it is empty."""
         if self.shape == "list":
             return self.required
+        if self.hides_zero or self.shows_null:
+            return self.shows_null
         return self.default is not None and not self.default
 
     @functools.cached_property
@@ -155,7 +164,7 @@ def _builtin(description: Any) -> Node:
         if description == "*":
             return UNKNOWN
         scalar = _SCALARS.get(description)
-        return Node("scalar", typed=True, scalar=scalar) if scalar else _definition(description)
+        return Node("scalar", typed=True, scalar=scalar, code=description) if scalar else _definition(description)
     if "items" in description:
         return Node("list", typed=True, use=description, inner=description["items"])
     if "values" in description:
@@ -164,7 +173,7 @@ def _builtin(description: Any) -> Node:
     if name == "*":
         return Node("any", use=description)
     if name in _SCALARS:
-        return Node("scalar", typed=True, scalar=_SCALARS[name], use=description)
+        return Node("scalar", typed=True, scalar=_SCALARS[name], code=name, use=description)
     facts = _facts()["definitions"][name]
     return Node("struct", typed=True, use={**facts, **description}, fields=facts["fields"])
 

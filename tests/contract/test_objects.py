@@ -347,3 +347,26 @@ async def test_a_trial_deletion_tells_what_would_be(api: Api) -> None:
     answer = await api.send("DELETE", path, dryRun="All")
     assert answer.body["status"]["phase"] == "Terminating"
     assert (await api.send("GET", path)).body["status"]["phase"] == "Active"
+
+
+async def test_what_is_as_good_as_absent_is_left_out(api: Api) -> None:
+    obj = deployment()
+    obj["spec"] |= {"paused": False, "minReadySeconds": 0, "replicas": 0}
+    obj["spec"]["template"]["spec"] |= {"hostNetwork": False, "automountServiceAccountToken": False}
+    spec = (await api.create("deployments", obj, "apps/v1")).body["spec"]
+    assert spec["replicas"] == 0
+    assert {"paused", "minReadySeconds"}.isdisjoint(spec)
+    assert spec["template"]["spec"]["automountServiceAccountToken"] is False
+    assert "hostNetwork" not in spec["template"]["spec"]
+
+
+async def test_times_that_are_none_are_shown(api: Api) -> None:
+    event = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "name": "p", "namespace": api.namespace}}
+    body = (await api.create("events", event)).body
+    assert (body["eventTime"], body["firstTimestamp"], body["lastTimestamp"]) == (None, None, None)
+    await api.create("deployments", deployment(), "apps/v1")
+    status = {"status": {"conditions": [{"type": "Available", "status": "True"}]}}
+    body = (await api.patch("deployments", "web", status, MERGE, "apps/v1", "status")).body
+    assert body["status"]["conditions"] == [
+        {"type": "Available", "status": "True", "lastTransitionTime": None, "lastUpdateTime": None}
+    ]
