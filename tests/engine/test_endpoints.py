@@ -58,7 +58,8 @@ async def test_metrics_have_upstreams_names_and_count_what_happens(
             _, text = await fetch(url)
             errors = value(text, "controller_runtime_reconcile_errors_total", controller="gitrepository")
             ready = value(text, "gotk_resource_info", name="fleet", ready="True")
-            return text if errors and ready else ""
+            done = value(text, "controller_runtime_reconcile_total", result="requeue_after")
+            return text if errors and ready and done else ""
 
         text = await eventually(counted)
         here = {"cluster": context.id}
@@ -167,7 +168,12 @@ async def serve(client: Client, kind: Kind) -> Resource:
         "spec": {
             "group": kind.group,
             "scope": "Namespaced",
-            "names": {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower(), "listKind": "AnyList"},
+            "names": {
+                "kind": kind.kind,
+                "plural": kind.plural,
+                "singular": kind.kind.lower(),
+                "listKind": f"{kind.kind}List",
+            },
             "versions": [{"name": kind.versions[0], "served": True, "storage": True, "schema": anything}],
         },
     }

@@ -13,6 +13,7 @@ from fluxtui.api.meta import READY, RECONCILING
 from fluxtui.engine.controllers.kustomize.sources import KINDS, artifact_of
 from fluxtui.engine.runtime.objects import Key, Object, generation_of, key_of
 from fluxtui.engine.runtime.reconciler import WatchSource
+from fluxtui.engine.runtime.reconciliation import PROGRESSING
 
 Find = Callable[[Key], Object | None]
 
@@ -52,7 +53,10 @@ class References:
     def _source_changed(self, kind: Kind) -> Callable[[Object | None, Object | None], Iterable[Key]]:
         def changed(old: Object | None, new: Object | None) -> Iterable[Key]:
             artifact, before = artifact_of(new), artifact_of(old)
-            if new is None or artifact is None or (before is not None and before.revision == artifact.revision):
+            if new is None or artifact is None:
+                return ()
+            # The same revision in other bytes: another controller has made it anew.
+            if before is not None and (before.revision, before.digest) == (artifact.revision, artifact.digest):
                 return ()
             users = self._users.get((kind.kind, key_of(new)), ())
             return [key for key in users if not _has_attempted(self._find(key), artifact.revision)]
@@ -92,9 +96,11 @@ def _has_attempted(obj: Object | None, revision: str) -> bool:
     if obj is None:
         return True
     attempted = (obj.get("status") or {}).get("lastAttemptedRevision") == revision
-    return attempted and (_is(obj, READY) or _is(obj, RECONCILING))
+    return attempted and (_is(obj, READY) or _is(obj, RECONCILING, PROGRESSING))
 
 
-def _is(obj: Object, type: str) -> bool:
+def _is(obj: Object, type: str, reason: str = "") -> bool:
+    """Whether a condition is true, for a reason if one is given."""
     conditions = (obj.get("status") or {}).get("conditions") or ()
-    return any(item.get("type") == type and item.get("status") == "True" for item in conditions)
+    found = [item for item in conditions if item.get("type") == type and item.get("status") == "True"]
+    return any(not reason or item.get("reason") == reason for item in found)

@@ -173,6 +173,10 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
             try:
                 async with run.cluster.artifacts.open(artifact) as directory:
                     await asyncio.to_thread(includes.copy, directory, origin, tree, target)
+            except ArtifactNotFound as error:
+                after = run.cluster.settings.dependency_requeue
+                message = f"no artifact available for include '{name}'"
+                raise Waiting("NoArtifact", message, after, condition=INCLUDE_UNAVAILABLE) from error
             except (ArtifactError, OSError) as error:
                 message = f"failed to copy '{name}' include from {origin or '.'} to {target}: {error}"
                 raise Failed("CopyFailure", message, condition=STORAGE_FAILED) from error
