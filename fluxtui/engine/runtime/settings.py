@@ -32,6 +32,11 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = True
     """Stop, each with a reason of its own, before applying text with unresolved variables, and before a prune of
     everything; False is upstream's behaviour."""
+    drift_detection: bool = True
+    """Watch what was applied, and correct a foreign change at once instead of at the interval."""
+    drift_kinds: int = 40
+    drift_objects: int = 20_000
+    """How many kinds and objects are watched for that in one cluster."""
     cancel_health_checks: bool = True
     """Let something newer to apply end a running health check."""
     file_sources: bool = True

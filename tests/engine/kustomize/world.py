@@ -43,6 +43,8 @@ class World:
         self.client = client
         self.store = store
         self.scratch = scratch
+        self.streams: set[str] = set()
+        """Kinds whose metadata is streamed, when a test counts them."""
 
     @asynccontextmanager
     async def running(self, client: Client | None = None, **settings: Any) -> AsyncIterator[Controller[Any]]:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import posixpath
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -35,6 +36,7 @@ from fluxtui.engine.controllers.kustomize.build import (
 )
 from fluxtui.engine.controllers.kustomize.decryption import DecryptionError, Secret, decryptor, read_keys
 from fluxtui.engine.controllers.kustomize.dependencies import ReadyExpressionError, missing_dependency
+from fluxtui.engine.controllers.kustomize.drift import SWITCH, Budget, DriftWatch, report
 from fluxtui.engine.controllers.kustomize.finalizing import delete_objects
 from fluxtui.engine.controllers.kustomize.generate import additions_of
 from fluxtui.engine.controllers.kustomize.health import Judge, judge_of
@@ -46,7 +48,7 @@ from fluxtui.engine.controllers.kustomize.target import TargetError, target_of
 from fluxtui.engine.controllers.kustomize.work import RECONCILIATION_FAILED, Run, Work, elapsed, failed, phase, record
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound
 from fluxtui.engine.runtime.cluster import Cluster
-from fluxtui.engine.runtime.objects import Object
+from fluxtui.engine.runtime.objects import Key, Object, annotation_of
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
 from fluxtui.engine.runtime.workers import WorkerLost
@@ -56,6 +58,7 @@ from fluxtui.kube.memory import Memory
 
 ARTIFACT_FAILED = "ArtifactFailed"
 BUILD_FAILED = "BuildFailed"
+DRIFT_CORRECTED = "DriftCorrected"
 DEPENDENCY_NOT_READY = "DependencyNotReady"
 INVALID_EXPRESSION = "InvalidCELExpression"
 SUCCEEDED = "ReconciliationSucceeded"
@@ -84,6 +87,8 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         self._cluster = cluster
         self._memories = {"": Memory()}
         self._builds = BuildCache()
+        settings = cluster.settings
+        self._drift = DriftWatch(cluster.client, Budget(settings.drift_kinds, settings.drift_objects))
         self.watches = References(lambda key: cluster.cache.get(KUSTOMIZATION, key)).watches()
 
     def interval(self, obj: Kustomization) -> float:
@@ -195,8 +200,16 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         strict.refuse_empty_build(run)
 
     async def apply(self, run: Run) -> None:
-        """Apply the objects."""
+        """Apply the objects, and say which of them somebody else had changed."""
+        work, notes = run.shared(Work), self._drift.take(run.key)
         await apply_objects(run)
+        if not self._watches_drift(run):
+            self._drift.forget(run.key)
+            return
+        corrected = report(work.changes, notes)
+        if corrected:
+            run.event("Normal", DRIFT_CORRECTED, corrected)
+        self._drift.track(run.key, work.changes)
 
     async def collect(self, run: Run) -> None:
         """Delete what was applied before and is no longer wanted."""
@@ -225,8 +238,19 @@ class KustomizationReconciler(Reconciler[Kustomization]):
 
     steps = (refuse, resolve, await_dependencies, fetch, build, apply, collect, check_health, conclude)
 
+    async def background(self, wake: Callable[[Key], None]) -> None:
+        """Look out for drift."""
+        if self._cluster.settings.drift_detection:
+            await self._drift.run(wake)
+
+    def _watches_drift(self, run: Run) -> bool:
+        """Whether what a run has applied is to be watched: in this cluster, unless switched off."""
+        switch = annotation_of(run.raw, SWITCH).lower()
+        return run.cluster.settings.drift_detection and switch != "disabled" and run.object.spec.kube_config is None
+
     async def finalize(self, run: Run) -> None:
         """Delete the objects, if the deletion policy wants it."""
+        self._drift.forget(run.key)
         await delete_objects(run)
 
     async def _variables(self, run: Run) -> dict[str, str] | None:

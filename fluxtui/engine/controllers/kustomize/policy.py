@@ -21,6 +21,8 @@ MANAGER = "kustomize-controller"
 """Field manager of what is applied."""
 STATUS_MANAGER = "gotk-kustomize-controller"
 """Field manager of finalizers and status."""
+DRIFT_RETRY = 30.0
+"""Seconds after which a kind that is not served is looked for again."""
 _LEAST_TIMEOUT = 30.0
 _DECRYPT = "kustomize.toolkit.fluxcd.io/decrypt"
 

@@ -1,0 +1,212 @@
+"""Drift seen when it happens: what was applied is watched, and a foreign change wakes its Kustomization.
+
+One stream for each kind, of metadata alone, of objects with the owner's label, and of so many kinds and objects at
+most; whatever is beyond that is looked at when the interval comes. Upstream looks at the interval only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from fluxtui.api.kinds import KUSTOMIZE_GROUP
+from fluxtui.engine.controllers.kustomize import policy
+from fluxtui.engine.runtime.objects import Key, Object
+from fluxtui.kube.changes import Action, ChangeSet
+from fluxtui.kube.client import Client
+from fluxtui.kube.drift import digest
+from fluxtui.kube.errors import KubeError
+from fluxtui.kube.identity import Identity
+from fluxtui.kube.ownership import managed_fields
+
+SWITCH = "engine.fluxtui.dev/drift-detection"
+"""Annotation of a Kustomization: "disabled" leaves its drift to the interval."""
+DELETED = "deleted"
+_OWN = (policy.MANAGER, "Apply", "")
+_WAKES, _WITHIN = 6, 60.0
+"""How often, in how many seconds, one Kustomization is woken: two who fight over a field would never end."""
+
+_Owner = tuple[str, str, str]
+_Kind = tuple[str, str, str]
+
+logger = logging.getLogger("fluxtui.engine.drift")
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """How much is watched in one cluster."""
+
+    kinds: int
+    objects: int
+
+
+class _Tracked(msgspec.Struct, gc=False):
+    key: Key
+    uid: str
+    version: str
+    owners: dict[_Owner, bytes]
+
+
+class DriftWatch:
+    """What one cluster's Kustomizations have applied. `run` it beside the workers."""
+
+    def __init__(self, client: Client, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._budget = budget
+        self._clock = clock
+        self._tracked: dict[Identity, _Tracked] = {}
+        self._of: dict[Key, dict[Identity, _Kind]] = {}
+        self._notes: dict[Key, dict[Identity, str]] = {}
+        self._wakes: dict[Key, deque[float]] = {}
+        self._changed = asyncio.Event()
+        self._exceeded = False
+        self._wake: Callable[[Key], None] = lambda key: None
+
+    def track(self, key: Key, changes: ChangeSet) -> None:
+        """From now on, what a Kustomization has applied is just this, as it is now."""
+        kept = {change.identity for change in changes}
+        for identity in [identity for identity in self._of.get(key, {}) if identity not in kept]:
+            self._drop(key, identity)
+        for change in changes:
+            if change.action is Action.SKIPPED or change.live is None:
+                self._drop(key, change.identity)
+            else:
+                self._put(key, change.identity, change.version, change.live)
+        self._changed.set()
+
+    def forget(self, key: Key) -> None:
+        """Watch nothing of a Kustomization any more."""
+        for identity in list(self._of.get(key, {})):
+            self._drop(key, identity)
+        self._notes.pop(key, None)
+        self._wakes.pop(key, None)
+        self._changed.set()
+
+    def take(self, key: Key) -> Mapping[Identity, str]:
+        """What was noticed of a Kustomization since the last call: object → who changed it, or "deleted"."""
+        return self._notes.pop(key, {})
+
+    async def run(self, wake: Callable[[Key], None]) -> None:
+        """Watch until cancelled; `wake` is called with a Kustomization whose objects somebody else changed."""
+        self._wake = wake
+        streams: dict[_Kind, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                wanted = dict.fromkeys(kind for kinds in self._of.values() for kind in kinds.values())
+                for kind in [kind for kind in streams if kind not in wanted]:
+                    streams.pop(kind).cancel()
+                for kind in wanted:
+                    if kind in streams:
+                        continue
+                    if len(streams) >= self._budget.kinds:
+                        self._exceed(f"{len(wanted)} kinds")
+                        break
+                    streams[kind] = group.create_task(self._follow(kind), name=f"drift of {kind[2]}")
+
+    def _put(self, key: Key, identity: Identity, version: str, live: Object) -> None:
+        before = self._tracked.get(identity)
+        if before is not None and before.key != key:
+            self._drop(before.key, identity)
+        elif before is None and len(self._tracked) >= self._budget.objects:
+            self._exceed(f"more than {self._budget.objects} objects")
+            return
+        metadata = live.get("metadata") or {}
+        self._tracked[identity] = _Tracked(
+            key, metadata.get("uid", ""), metadata.get("resourceVersion", ""), _owners(live)
+        )
+        self._of.setdefault(key, {})[identity] = (identity.group, version, identity.kind)
+
+    def _drop(self, key: Key, identity: Identity) -> None:
+        found = self._tracked.get(identity)
+        if found is not None and found.key == key:
+            del self._tracked[identity]
+        kinds = self._of.get(key)
+        if kinds is not None:
+            kinds.pop(identity, None)
+            if not kinds:
+                del self._of[key]
+
+    def _exceed(self, what: str) -> None:
+        if not self._exceeded:
+            self._exceeded = True
+            logger.warning("%s: %s: the rest is checked for drift at its interval", self._client.id, what)
+
+    async def _follow(self, kind: _Kind) -> None:
+        from fluxtui.kube.watch import watch
+
+        group, version, name = kind
+        while True:
+            try:
+                resource = await self._client.resource_for((group, version, name))
+                break
+            except KubeError as error:
+                logger.info("%s: %s is not watched for drift: %s", self._client.id, name, error)
+                await asyncio.sleep(policy.DRIFT_RETRY)
+        selector = f"{KUSTOMIZE_GROUP}/name"
+        batches = watch(self._client, resource, label_selector=selector, metadata_only=True)
+        async with aclosing(batches):
+            async for batch in batches:
+                present = {self._identity(group, name, obj): obj for obj in batch.upserts}
+                for identity, obj in present.items():
+                    self._seen(identity, obj)
+                gone: Iterable[Identity] = [Identity(key[0], key[1], group, name) for key in batch.deletes]
+                if batch.replace:
+                    mine = [found for found in self._tracked if (found.group, found.kind) == (group, name)]
+                    gone = [found for found in mine if found not in present]
+                for identity in gone:
+                    self._note(identity, DELETED)
+
+    def _identity(self, group: str, kind: str, obj: Object) -> Identity:
+        metadata = obj.get("metadata") or {}
+        return Identity(metadata.get("namespace", ""), metadata.get("name", ""), group, kind)
+
+    def _seen(self, identity: Identity, obj: Object) -> None:
+        found = self._tracked.get(identity)
+        metadata = obj.get("metadata") or {}
+        if found is None or metadata.get("resourceVersion") == found.version:
+            return
+        owners = _owners(obj)
+        others = {owner[0] for owner, fields in owners.items() if owner != _OWN and found.owners.get(owner) != fields}
+        if metadata.get("uid") != found.uid or others:
+            self._note(identity, ", ".join(sorted(others)) or "recreated")
+
+    def _note(self, identity: Identity, who: str) -> None:
+        found = self._tracked.get(identity)
+        if found is None:
+            return
+        self._notes.setdefault(found.key, {})[identity] = who
+        moments = self._wakes.setdefault(found.key, deque(maxlen=_WAKES))
+        moment = self._clock()
+        if len(moments) == _WAKES and moment - moments[0] < _WITHIN:
+            logger.warning("%s: %s of %s changes all the time (%s)", self._client.id, identity, found.key, who)
+            return
+        moments.append(moment)
+        self._wake(found.key)
+
+
+def report(changes: ChangeSet, notes: Mapping[Identity, str]) -> str:
+    """What was corrected, a line an object with whoever had changed it; empty when nothing was."""
+    lines = []
+    for change in changes.changed:
+        who = notes.get(change.identity)
+        if who is not None:
+            lines.append(f"{change}: " + ("it had been deleted" if who == DELETED else f"it had been changed by {who}"))
+    return "\n".join(lines)
+
+
+def _owners(obj: Object) -> dict[_Owner, bytes]:
+    """Who owns which fields since when; status, and who only counts it, left out."""
+    found: dict[_Owner, Any] = {}
+    for entry in managed_fields(obj):
+        owner = (str(entry.get("manager", "")), str(entry.get("operation", "")), str(entry.get("subresource", "")))
+        if owner[2] != "status":
+            found[owner] = digest({"fields": entry.get("fieldsV1"), "time": entry.get("time")})
+    return found

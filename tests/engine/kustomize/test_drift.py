@@ -1,0 +1,157 @@
+"""Drift: seen when it happens, corrected, reported with whoever made it; its switches and its budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fluxtui.engine.controllers.kustomize.drift import Budget, DriftWatch
+from fluxtui.engine.runtime.objects import Key
+from fluxtui.kube.changes import Action, Change, ChangeSet
+from fluxtui.kube.client import Client, PatchType
+from fluxtui.kube.identity import identity_of
+from tests.engine.kustomize.world import World, deployment
+from tests.engine.polling import eventually
+
+
+async def edit(world: World, name: str, value: str, manager: str = "kubectl-edit") -> None:
+    resource = await world.resource("ConfigMap")
+    patch = {"data": {"k": value}}
+    await world.client.patch(resource, name, "default", patch, type=PatchType.MERGE, field_manager=manager)
+
+
+async def value(world: World, name: str = "a") -> str:
+    obj = await world.get("ConfigMap", name)
+    return str(((obj or {}).get("data") or {}).get("k", ""))
+
+
+def data(name: str, text: str) -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\ndata: {{k: {text}}}\n"
+
+
+async def watched(world: World, kind: str = "configmaps") -> None:
+    """Wait until the stream of a kind is there, so that nothing is missed."""
+
+    async def streaming() -> bool:
+        return kind in world.streams
+
+    await eventually(streaming)
+
+
+@pytest.fixture
+def streams(world: World) -> World:
+    """The world, which notes the kinds whose metadata is streamed."""
+    send, world.streams = world.client.stream, set()
+
+    def stream(path: str, **options: Any) -> Any:
+        if "PartialObjectMetadata" in str(options.get("accept")):
+            assert "labelSelector" in options["params"]
+            world.streams.add(path.rpartition("/")[2])
+        return send(path, **options)
+
+    world.client.stream = stream  # type: ignore[method-assign]
+    return world
+
+
+async def test_a_foreign_change_is_corrected_and_reported(streams: World) -> None:
+    world = streams
+    await world.publish({"a.yaml": data("a", "ours"), "b.yaml": data("b", "ours")})
+    await world.kustomization("apps")
+    async with world.running():
+        await world.ready("apps")
+        await watched(world)
+        for round in ("theirs", "again"):
+            await edit(world, "a", round)
+
+            async def corrected() -> bool:
+                return await value(world) == "ours"
+
+            await eventually(corrected, 5)
+        await world.delete("ConfigMap", "b", "default")
+
+        async def restored() -> bool:
+            return await value(world, "b") == "ours"
+
+        await eventually(restored, 5)
+    events = [(reason, message) for _, reason, message in await world.events("apps")]
+    corrected_by = "ConfigMap/default/a configured: it had been changed by kubectl-edit"
+    assert ("DriftCorrected", corrected_by) in events
+    assert ("DriftCorrected", "ConfigMap/default/b created: it had been deleted") in events
+
+
+async def test_what_the_engine_itself_and_status_writers_do_is_no_drift(streams: World) -> None:
+    world = streams
+    await world.publish({"web.yaml": deployment("web"), "a.yaml": data("a", "one")})
+    await world.kustomization("apps", wait=True)
+    async with world.running() as controller:
+        await world.ready("apps")
+        await watched(world)
+        await watched(world, "deployments")
+        await world.ready("apps", await world.publish({"web.yaml": deployment("web"), "a.yaml": data("a", "two")}))
+        await world.ready("apps", await world.publish({"a.yaml": data("a", "three")}))
+
+        async def quiet() -> bool:
+            return not controller.queue.processing and len(controller.queue) == 0
+
+        await eventually(quiet)
+    assert not [event for event in await world.events("apps") if event[1] == "DriftCorrected"]
+    assert await world.get("Deployment", "web") is None
+
+
+@pytest.mark.parametrize(
+    ("annotations", "settings"),
+    [({"engine.fluxtui.dev/drift-detection": "Disabled"}, {}), ({}, {"drift_detection": False})],
+)
+async def test_switched_off(streams: World, annotations: dict[str, str], settings: dict[str, Any]) -> None:
+    world = streams
+    await world.publish({"a.yaml": data("a", "ours")})
+    await world.kustomization("apps")
+    await world.change("apps", {"metadata": {"annotations": annotations}})
+    async with world.running(**settings):
+        await world.ready("apps")
+        await edit(world, "a", "theirs")
+        await world.kustomization("other", path="none")
+        await world.settled("other", "PathNotFound")
+        assert await value(world) == "theirs"
+        assert not world.streams
+
+
+async def test_the_budget_of_kinds(streams: World) -> None:
+    world = streams
+    await world.publish({"a.yaml": data("a", "ours"), "web.yaml": deployment("web")})
+    await world.kustomization("apps")
+    async with world.running(drift_kinds=1):
+        await world.ready("apps")
+
+        async def streaming() -> bool:
+            return len(world.streams) > 0
+
+        await eventually(streaming)
+        await world.ready("apps", await world.publish({"a.yaml": data("a", "new"), "web.yaml": deployment("web")}))
+    assert len(world.streams) == 1
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_fight_over_a_field_is_left_to_the_interval(client: Client) -> None:
+    clock, woken = Clock(), []
+    drift = DriftWatch(client, Budget(1, 1), clock)
+    drift._wake = woken.append
+    key = Key("flux-system", "apps")
+    live = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default", "uid": "1"}}
+    identity = identity_of(live)
+    drift.track(key, ChangeSet([Change(identity, "v1", Action.CREATED, live)]))
+    for number in range(10):
+        entry = {"manager": "other", "operation": "Update", "time": str(number)}
+        drift._seen(identity, {"metadata": {"uid": "1", "resourceVersion": str(number), "managedFields": [entry]}})
+    assert woken == [key] * 6
+    assert drift.take(key) == {identity: "other"}
+    clock.now = 61
+    drift._note(identity, "other")
+    assert len(woken) == 7
