@@ -87,6 +87,8 @@ Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wro
 @click.option("--no-watch-files", is_flag=True, help="Look at file:// repositories at their interval only.")
 @click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to objects of other namespaces.")
 @click.option("--default-service-account", default="", metavar="NAME", help="Impersonated when an object names none.")
+@click.option("--no-strict", is_flag=True, help="Apply as upstream does what the checks before apply would stop.")
+@click.option("--no-drift-detection", is_flag=True, help="Look for drift at intervals only.")
 @click.option("--export", type=click.Choice(["systemd", "deployment"]), help="Print how to run this for good.")
 @click.option("--image", default="", help="Image of the Deployment that --export prints.")
 @click.pass_context
@@ -108,6 +110,8 @@ def command(
     no_watch_files: bool,
     no_cross_namespace_refs: bool,
     default_service_account: str,
+    no_strict: bool,
+    no_drift_detection: bool,
     export: str | None,
     image: str,
 ) -> None:
@@ -133,6 +137,8 @@ def command(
         watch_files=not no_watch_files,
         no_cross_namespace_refs=no_cross_namespace_refs,
         default_service_account=default_service_account,
+        strict=not no_strict,
+        drift_detection=not no_drift_detection,
     )
     listening = Listening(artifacts=storage_addr, advertised=storage_adv_addr, metrics=metrics_addr, health=health_addr)
     storage = storage_path or default_directory()

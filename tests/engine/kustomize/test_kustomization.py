@@ -94,7 +94,7 @@ async def test_drift_is_corrected_at_the_interval(world: World) -> None:
 async def test_a_request_runs_everything_again(world: World) -> None:
     await world.publish({"a.yaml": config_map("a")})
     await world.kustomization("apps")
-    async with world.running():
+    async with world.running(drift_detection=False):
         await world.ready("apps")
         await world.delete("ConfigMap", "a", "default")
         await world.change("apps", {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}})
@@ -217,7 +217,7 @@ async def test_prune_leaves_what_is_not_its_own(world: World) -> None:
     files = {f"{name}.yaml": config_map(name) for name in ("foreign", "kept", "ignored", "gone")}
     await world.publish(files)
     await world.kustomization("apps")
-    async with world.running():
+    async with world.running(drift_detection=False):
         await world.ready("apps")
         resource = await world.resource("ConfigMap")
         for name, metadata in {
