@@ -193,7 +193,19 @@ def _parts(
         return spec, {"lastAppliedRevision": revision, "inventory": {"entries": entries}, "history": [past] * 5}
     if kind is kinds.HELM_RELEASE:
         chart = {"spec": {"chart": "podinfo", "version": "6.x", "sourceRef": {"kind": "HelmRepository", "name": "pod"}}}
-        past = {"chartVersion": "6.7.1", "status": "deployed", "version": 3, "digest": f"sha256:{'0' * 64}"}
+        past = {
+            "appVersion": "6.7.1",
+            "chartName": "podinfo",
+            "chartVersion": "6.7.1",
+            "configDigest": f"sha256:{chance.getrandbits(256):064x}",
+            "digest": f"sha256:{chance.getrandbits(256):064x}",
+            "firstDeployed": started,
+            "lastDeployed": started,
+            "name": name,
+            "namespace": "default",
+            "status": "deployed",
+            "version": 3,
+        }
         values = {f"key{each}": {"enabled": True, "image": f"registry.example/{name}:{each}"} for each in range(60)}
         return {**interval, "chart": chart, "values": values}, {"history": [past] * 4}
     if kind in _SMALL:
