@@ -42,6 +42,8 @@ DISCOVERY_EVERY = 60.0
 DISCOVERY_WITHOUT_FLUX = 10.0
 """The same while the cluster serves no Flux kind."""
 VERSIONS_EVERY = 600.0
+LATENCY_STEP = 0.01
+"""Seconds by which a latency must change to be news."""
 _PATIENCE = 10.0
 
 KindKey = tuple[str, str]
@@ -303,7 +305,7 @@ class Collector:
         standing = self._leases.look(found, self._mirror.clock()) if found else probe.Standing()
         self._facts = msgspec.structs.replace(
             self._facts,
-            latency=latency,
+            latency=_steady(self._facts.latency, latency),
             mode=standing.mode,
             holder=standing.holder,
             stale_controllers=standing.stale,
@@ -317,6 +319,12 @@ class Collector:
         flux = await probe.flux_version(client)
         self._facts = msgspec.structs.replace(self._facts, kubernetes_version=kubernetes, flux_version=flux)
         self._news.set()
+
+
+def _steady(known: float, measured: float) -> float:
+    """The latency to show: the one known, unless the measured one is another by a quarter. What merely trembles would
+    repaint a line of the screen for each look at each cluster."""
+    return known if known and abs(measured - known) < max(LATENCY_STEP, known / 4) else measured
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
