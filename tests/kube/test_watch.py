@@ -126,6 +126,20 @@ async def test_an_expired_version_leads_to_a_list_that_removes_what_vanished() -
             assert mirror.lists == 2
 
 
+async def test_a_later_list_goes_through_the_gate_as_the_first_one_does() -> None:
+    gate = Gate(clusters=1)
+    async with scripted() as api:
+        await api.put("a")
+        async with following(api.url, gate=gate) as mirror:
+            await until(lambda: api.watches)
+            api.script["watch"] = [lambda _: answered(status(410, "Expired"))]
+            async with gate.syncing("another"):
+                api.cut()
+                await until(lambda: gate.waiting == 1)
+                assert len(api.seen("list")) == 1
+            await until(lambda: mirror.lists == 2)
+
+
 async def test_expiry_within_the_stream_delivers_what_came_before_it() -> None:
     error = {"kind": "Status", "apiVersion": "v1", "code": 410, "reason": "Expired", "message": "too old"}
     async with scripted() as api, following(api.url) as mirror:
