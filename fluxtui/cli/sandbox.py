@@ -15,8 +15,8 @@ import click
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--clusters", type=click.IntRange(1, 200), default=1, show_default=True, help="How many API servers.")
-@click.option("--names", metavar="A,B,…", help="Their names; default sandbox-1, sandbox-2, …")
+@click.option("--clusters", type=click.IntRange(1, 200), help="How many API servers; default 1.")
+@click.option("--names", metavar="A,B,…", help="Their names, in place of their number; default sandbox-1, sandbox-2, …")
 @click.option(
     "--kubeconfig-out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -26,7 +26,9 @@ import click
     "--no-simulate", is_flag=True, help="Leave workloads as they are written: no pods, nothing becomes ready."
 )
 @click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="Of the simulation.")
-def command(clusters: int, names: str | None, kubeconfig_out: Path | None, no_simulate: bool, speed: float) -> None:
+def command(
+    clusters: int | None, names: str | None, kubeconfig_out: Path | None, no_simulate: bool, speed: float
+) -> None:
     """Serve API servers in process, on loopback, without any Kubernetes.
 
     Once all serve, one line of JSON is printed on stdout: {"kubeconfig": FILE, "contexts": [NAME…], "control": URL}.
@@ -41,7 +43,12 @@ def command(clusters: int, names: str | None, kubeconfig_out: Path | None, no_si
 
     Exit codes: 0 after SIGINT or SIGTERM, 1 when the kubeconfig can't be written, 2 for wrong usage.
     """
-    chosen = [name.strip() for name in names.split(",")] if names else [f"sandbox-{n + 1}" for n in range(clusters)]
+    if names is not None:
+        chosen = [name.strip() for name in names.split(",")]
+    else:
+        chosen = [f"sandbox-{number + 1}" for number in range(clusters or 1)]
+    if clusters is not None and clusters != len(chosen):
+        raise click.UsageError(f"--clusters {clusters} and {len(chosen)} names: give one of both")
     if not all(chosen) or len(set(chosen)) != len(chosen):
         raise click.UsageError("--names: every cluster needs a name of its own")
     kubeconfig_out = kubeconfig_out and Path(os.path.abspath(kubeconfig_out))

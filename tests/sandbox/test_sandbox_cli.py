@@ -104,6 +104,8 @@ async def test_names_and_the_file_can_be_chosen(tmp_path: Path) -> None:
         (("--clusters", "0"), 2, "0 is not in the range 1<=x<=200"),
         (("--names", "a,a"), 2, "--names: every cluster needs a name of its own"),
         (("--names", "a,,b"), 2, "--names: every cluster needs a name of its own"),
+        (("--names", ""), 2, "--names: every cluster needs a name of its own"),
+        (("--names", "a,b", "--clusters", "3"), 2, "--clusters 3 and 2 names: give one of both"),
         (("--speed", "0"), 2, "0.0 is not in the range"),
         (("--kubeconfig-out", "/dev/null/config"), 1, "fluxtui sandbox: "),
         (("--bogus",), 2, "No such option"),
