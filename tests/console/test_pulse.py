@@ -1,0 +1,63 @@
+"""When news become paint: folded, at a rate, and not while the terminal is behind."""
+
+from __future__ import annotations
+
+import asyncio
+from queue import Queue
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fluxtui.console.backlog import has_backlog
+from fluxtui.console.pulse import Pulse
+
+pytestmark = pytest.mark.looptime
+
+
+async def test_the_first_kick_beats_at_once_and_a_burst_beats_once_more() -> None:
+    loop = asyncio.get_running_loop()
+    began, beats = loop.time(), list[float]()
+    pulse = Pulse(lambda: beats.append(round(loop.time() - began, 2)), 4)
+    for _ in range(10):
+        pulse.kick()
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
+    pulse.stop()
+    assert beats == [0.0, 0.25, 0.5]
+
+
+async def test_while_it_is_held_nothing_is_painted_and_nothing_is_lost() -> None:
+    loop = asyncio.get_running_loop()
+    began, beats = loop.time(), list[float]()
+    pulse = Pulse(lambda: beats.append(round(loop.time() - began, 1)), 10, lambda: loop.time() - began < 1.95)
+    pulse.kick()
+    await asyncio.sleep(5)
+    pulse.stop()
+    assert beats == [2.0]
+
+
+async def test_a_held_pulse_can_be_stopped() -> None:
+    beats = list[int]()
+    pulse = Pulse(lambda: beats.append(1), 10, lambda: True)
+    pulse.kick()
+    await asyncio.sleep(1)
+    pulse.stop()
+    await asyncio.sleep(1)
+    assert beats == []
+
+
+def test_a_terminal_is_behind_while_something_waits_to_be_written() -> None:
+    queue: Queue[str] = Queue()
+    app: Any = SimpleNamespace(_driver=SimpleNamespace(_writer_thread=SimpleNamespace(_queue=queue)))
+    assert not has_backlog(app)
+    queue.put("painted")
+    assert has_backlog(app)
+    queue.get()
+    assert not has_backlog(app)
+
+
+@pytest.mark.parametrize("driver", [None, SimpleNamespace(), SimpleNamespace(_writer_thread=None)])
+def test_a_driver_of_another_shape_counts_as_fast(driver: object) -> None:
+    app: Any = SimpleNamespace(_driver=driver)
+    assert not has_backlog(app)
