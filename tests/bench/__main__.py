@@ -66,22 +66,24 @@ def measure(asked: argparse.Namespace, directory: Path, figures: Figures) -> Non
         if asked.soak is not None:
             soak(fleet, directory, figures, asked.soak)
             return
-        parts = asked.only or PARTS
-        frame, echo = starts.echo_frame(directory)
-        figures.add("calibration: Textual alone, exec to a frame that answered a key", frame, "s")
-        figures.add("calibration: Textual alone, key, p50", echo * 1000, "ms")
-        if "start" in parts:
-            starts.start_up(figures, directory, fleet)
-        if "verbs" in parts:
-            starts.verbs(figures, directory, fleet)
-        if "live" in parts:
-            live.everything(fleet, directory, figures, echo)
-        if "stalls" in parts:
-            live.stalls(fleet, directory, figures)
-        if "slow" in parts:
-            slow.slow_line(fleet, directory, figures, 60)
-    if "real" in parts:
-        at_rest(directory, figures, 1)
+        for part in asked.only or PARTS:
+            frame, echo = starts.echo_frame(directory)
+            figures.pace = frame / figuring.ECHO
+            figures.add(f"calibration before {part}: Textual alone, exec to an answered key", frame, "s")
+            figures.add(f"calibration before {part}: Textual alone, key, p50", echo * 1000, "ms")
+            match part:
+                case "start":
+                    starts.start_up(figures, directory, fleet)
+                case "verbs":
+                    starts.verbs(figures, directory, fleet)
+                case "live":
+                    live.everything(fleet, directory, figures, echo)
+                case "stalls":
+                    live.stalls(fleet, directory, figures)
+                case "slow":
+                    slow.slow_line(fleet, directory, figures, 60)
+                case "real":
+                    at_rest(directory, figures, 1)
 
 
 def at_rest(directory: Path, figures: Figures, minutes: float) -> None:

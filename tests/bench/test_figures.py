@@ -17,16 +17,15 @@ from tests.bench.payloads import MIX, first_look, variant
 from tests.bench.server import now
 
 
-@pytest.mark.parametrize(
-    ("value", "verdict"), [(0.2, "ok"), (0.3, "ok"), (0.4, "misses"), (0.5, "misses"), (0.51, "broken")]
-)
-def test_a_verdict_is_held_against_target_and_limit(value: float, verdict: str) -> None:
-    assert Figure(name="start", value=value, unit="s", target=0.3, limit=0.5, base=0.1).verdict == verdict
+@pytest.mark.parametrize(("value", "verdict"), [(0.2, "ok"), (0.3, "ok"), (0.6, "in proportion"), (0.61, "misses")])
+def test_a_verdict_is_held_against_the_target_and_the_machine(value: float, verdict: str) -> None:
+    assert Figure(name="start", value=value, unit="s", target=0.3, pace=2.0, base=0.1).verdict == verdict
 
 
-def test_a_figure_without_a_limit_only_misses() -> None:
-    assert Figure(name="start", value=9, unit="s", target=0.3).verdict == "misses"
-    assert Figure(name="start", value=9, unit="s").verdict == ""
+def test_memory_is_no_matter_of_pace_and_a_fast_machine_moves_no_target() -> None:
+    assert Figure(name="memory", value=400, unit="MB", target=320, pace=2.0).verdict == "misses"
+    assert Figure(name="start", value=0.29, unit="s", target=0.3, pace=0.5).verdict == "ok"
+    assert Figure(name="start", value=9, unit="s", pace=2.0).verdict == ""
 
 
 def test_quantiles_are_samples() -> None:
@@ -44,8 +43,8 @@ def test_results_are_read_back_as_the_table_of_the_readme(tmp_path: Path) -> Non
     told, found = figures.read(file)
     assert found == taken.all
     table = figures.markdown(told, found)
-    assert "| key, quiet, p50 | 2.00 ms | ≤ 5.00 ms |" in table
-    assert "| key, quiet, p95 | 30.0 ms | ≤ 20.0 ms |" in table
+    assert "| key, quiet, p50 | 2.00 ms | ≤ 5.00 ms | ≤ 5.00 ms |" in table
+    assert "| key, quiet, p95 | 30.0 ms | ≤ 20.0 ms | ≤ 20.0 ms |" in table
     assert "bytes" not in table, "without a target it is no promise"
     assert told["processor"] in table
 
