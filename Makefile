@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= auto
 
-.PHONY: setup demo test check format lint types imports screenshots lock clean
+.PHONY: setup demo test bench check format lint types imports screenshots lock clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+bench: setup
+	$(BIN)/python -m tests.bench $(ARGS)
 
 check: format lint types imports test
 
