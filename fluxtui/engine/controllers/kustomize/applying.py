@@ -9,6 +9,7 @@ import asyncio
 import logging
 
 from fluxtui.api import durations
+from fluxtui.api.meta import READY
 from fluxtui.engine.controllers.kustomize import policy
 from fluxtui.engine.controllers.kustomize.ignore import IgnoreError, ignored
 from fluxtui.engine.controllers.kustomize.placement import placed
@@ -68,14 +69,15 @@ async def collect_garbage(run: Run) -> None:
 
 
 def _options(run: Run) -> ApplyOptions:
-    spec, work = run.object.spec, run.shared(Work)
+    spec = run.object.spec
     return ApplyOptions(
         manager=policy.MANAGER,
         owner=policy.owner_labels(run.key),
         marks=policy.MARKS,
         force=spec.force,
         ignored=ignored(spec.ignore),
-        thorough=work.fresh,
+        # What is known to be as it was applied is only looked at, unless the last attempt failed.
+        thorough=not run.before.is_true(READY),
     )
 
 

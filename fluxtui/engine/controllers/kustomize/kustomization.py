@@ -151,7 +151,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         """Open the artifact and find the path in it."""
         work, spec = run.shared(Work), run.object.spec
         message = phase(run, "Fetching manifests")
-        if work.fresh and not run.before.is_false(READY):
+        if self._is_news(run) and not run.before.is_false(READY):
             await run.progress(message)
         store, artifact = run.cluster.artifacts, work.source.artifact
         try:
@@ -242,6 +242,13 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         """Look out for drift."""
         if self._cluster.settings.drift_detection:
             await self._drift.run(wake)
+
+    def _is_news(self, run: Run) -> bool:
+        """Whether there is a new revision, and nothing else that the status says already."""
+        status = run.raw.get("status") or {}
+        if run.requested or status.get("observedGeneration") != run.generation:
+            return False
+        return bool(status.get("lastAttemptedRevision") != run.shared(Work).source.revision)
 
     def _watches_drift(self, run: Run) -> bool:
         """Whether what a run has applied is to be watched: in this cluster, unless switched off."""
