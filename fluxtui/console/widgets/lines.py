@@ -116,6 +116,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         before = self.current
         wanted = None if before is None else self.key(before)
         row = self.cursor - self.scroll_offset.y
+        shown = self._keys_in_sight()
         self.lines = lines
         if (found := self._index_of(wanted)) is not None:
             place = found
@@ -125,10 +126,17 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         self.set_reactive(VirtualList.cursor, place)
         if self.ANCHORED and self.is_attached and 0 <= row < max(1, self.rows):
             self._scroll_row(place - row)
-        self.refresh()
+        if self._keys_in_sight() == shown:
+            self.check()
+        else:
+            self.refresh()
         after = self.current
         if (None if after is None else self.key(after)) != wanted:
             self.post_message(self.Highlighted(self))  # type: ignore[arg-type]
+
+    def _keys_in_sight(self) -> list[Hashable]:
+        top = self.scroll_offset.y
+        return [self.key(line) for line in self.lines[top : top + self.rows]]
 
     def _index_of(self, wanted: Hashable | None) -> int | None:
         if wanted is None:
