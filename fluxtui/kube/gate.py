@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator, Callable
 
 CLUSTERS = 8
 REQUESTS = 100
+OPENINGS = 16
+OPENING_PATIENCE = 1.0
+"""Seconds after which a stream that is still being opened no longer keeps others waiting."""
 PATIENCE = 10.0
 """Seconds after which a cluster that is still syncing no longer keeps others waiting."""
 
@@ -46,6 +49,7 @@ class Gate:
         self._patience = patience
         self._turns: dict[str, _Turn] = {}
         self._requests = asyncio.Semaphore(requests)
+        self._openings = asyncio.Semaphore(OPENINGS)
         self._decoder = asyncio.Lock()
 
     @contextlib.asynccontextmanager
@@ -70,6 +74,25 @@ class Gate:
         """The time in which one list request is in flight."""
         async with self._requests:
             yield
+
+    @contextlib.asynccontextmanager
+    async def opening(self) -> AsyncIterator[None]:
+        """The time in which one stream is opened: when all break at once, keys are answered between their handshakes."""
+        await self._openings.acquire()
+        held = True
+
+        def release() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._openings.release()
+
+        timer = asyncio.get_running_loop().call_later(OPENING_PATIENCE, release)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            release()
 
     @contextlib.asynccontextmanager
     async def decoding(self) -> AsyncIterator[None]:

@@ -207,12 +207,15 @@ class _Watch(Generic[T]):
             "timeoutSeconds": str(round(self._timing.stream * random.uniform(1, 2))),
         }
         lines = LineSplitter()
-        async with self._client.stream(
-            self._query.path,
-            params=params,
-            accept=self._query.accept(watch=True),
-            idle_timeout=self._timing.idle,
-        ) as chunks:
+        async with contextlib.AsyncExitStack() as stack:
+            async with self._gate.opening() if self._gate else contextlib.nullcontext():
+                stream = self._client.stream(
+                    self._query.path,
+                    params=params,
+                    accept=self._query.accept(watch=True),
+                    idle_timeout=self._timing.idle,
+                )
+                chunks = await stack.enter_async_context(stream)
             self._opened = time.monotonic()
             self._enter(Phase.LIVE)
             async for chunk in chunks:
