@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from fluxtui.kustomize import names, order, origins, references, repositories
-from fluxtui.kustomize.errors import FieldError
+from fluxtui.kustomize.errors import BuildError, FieldError
 from fluxtui.kustomize.filesystem import FileSystem, RealFileSystem
 from fluxtui.kustomize.helm import Helm
 from fluxtui.kustomize.kustomization import SortOptions
@@ -46,8 +46,14 @@ def build(path: str, *, fs: FileSystem | None = None, options: Options | None = 
     `path` is absolute, relative to the working directory, or the address of a repository. `fs` is the disk unless
     given. Every object of the result is plain data. Raises KustomizeError; its text names file, field or resource.
     """
-    fs = fs or RealFileSystem()
-    options = options or Options()
+    try:
+        return _build(path, fs or RealFileSystem(), options or Options())
+    except RecursionError as error:
+        # Files are bounded in depth, but patches can nest what they copy.
+        raise BuildError(f"{path}: patches have nested a resource too deep") from error
+
+
+def _build(path: str, fs: FileSystem, options: Options) -> Resources:
     session = Session(fs, options.restrict_root, options.remotes, options.helm)
     target = Target(_loader(session, path))
     found = target.accumulate()

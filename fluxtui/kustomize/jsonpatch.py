@@ -25,6 +25,8 @@ def read(text: str, source: str) -> Operations | None:
     """The operations of a patch written as JSON or YAML; None for an empty one. Raises BuildError when it is none."""
     try:
         value = json.loads(text) if text.startswith("[") else documents.read_settings(text, source)
+    except RecursionError as error:
+        raise BuildError(f"{source}: no JSON patch: nested too deep") from error
     except (ValueError, KustomizeError) as error:
         raise BuildError(f"{source}: no JSON patch: {error}") from error
     if value is None:

@@ -15,7 +15,6 @@ from fluxtui.kustomize.schema import Kinds
 Object = dict[str, Any]
 
 _INTERNAL = "internal.config.kubernetes.io/"
-_MARK = f"{_INTERNAL}previousNames"
 STRIPPED = frozenset(
     (
         *(f"{_INTERNAL}previous{what}" for what in ("Kinds", "Names", "Namespaces")),
@@ -124,24 +123,38 @@ class Resource:
             metadata[field] = {new_key(key): text for key, text in texts.items()}
 
     @property
-    def is_marked(self) -> bool:
-        """Whether kustomize would have noted something in annotations of its own by now."""
-        return bool(
-            self.previous or self.prefixes or self.suffixes or self.behavior or self.hash_name or self.variables
+    def _notes(self) -> dict[str, str]:
+        """What kustomize would have noted in annotations by now."""
+        namespaces, names, kinds = (
+            ",".join(column) for column in (zip(*self.previous, strict=True) if self.previous else ((), (), ()))
         )
+        notes = {
+            "previousNamespaces": namespaces,
+            "previousNames": names,
+            "previousKinds": kinds,
+            "prefixes": ",".join(self.prefixes),
+            "suffixes": ",".join(self.suffixes),
+            "refBy": ",".join(self.variables),
+            "generatorBehavior": self.behavior,
+            "needsHashSuffix": "enabled" if self.hash_name else "",
+        }
+        return {f"{_INTERNAL}{name}": text for name, text in notes.items() if text}
 
     def mark(self) -> None:
-        """Stand for what kustomize would have noted by one annotation, so that a patch finds it, or removes it."""
-        if self.is_marked:
-            self.set_texts("annotations", {**self.texts("annotations"), _MARK: ""})
+        """Note it in annotations, so that a patch finds them, or removes them."""
+        notes = self._notes
+        if notes:
+            self.set_texts("annotations", {**self.texts("annotations"), **notes})
 
     def unmark(self, *, keep: bool = False) -> None:
-        """Remove that annotation. Where a patch has done so, all that is noted is lost unless it is to be kept."""
-        if not self.is_marked:
+        """Remove those annotations. Where a patch has done so, all that is noted is lost unless it is to be kept."""
+        notes = self._notes
+        if not notes:
             return
         annotations = self.texts("annotations")
-        if annotations.pop(_MARK, None) is not None:
-            self.set_texts("annotations", annotations)
+        if annotations.keys() & notes.keys():
+            kept = {key: text for key, text in annotations.items() if key not in notes}
+            self.set_texts("annotations", kept)
         elif not keep:
             self.previous, self.prefixes, self.suffixes, self.variables = [], [], [], []
             self.behavior, self.hash_name = "", False
@@ -169,7 +182,7 @@ class Resource:
     def finish(self) -> None:
         """Make plain data of the object and drop what only tools need. Raises BuildError."""
         annotations = self.metadata.get("annotations")
-        if isinstance(annotations, dict) and (annotations or self.is_marked):
+        if isinstance(annotations, dict) and (annotations or self._notes):
             kept = {key: value for key, value in self.texts("annotations").items() if key not in STRIPPED}
             self.set_texts("annotations", kept)
         try:
