@@ -1,0 +1,140 @@
+"""What only a real kube-apiserver proves: who owns fields, what RBAC forbids, tokens that another cluster accepts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fluxtui.engine.installation import install
+from fluxtui.engine.runtime.artifacts import ArtifactStore
+from fluxtui.kube.client import Client
+from fluxtui.kube.kubeconfig import Context
+from tests import apiserver
+from tests.engine.kustomize.test_cel import WIDGETS, checks, widget
+from tests.engine.kustomize.test_drift import data, edit, value, watched
+from tests.engine.kustomize.world import World, config_map
+from tests.engine.polling import eventually
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Context, Path]]:
+    """A real API server and the directory of its state."""
+    binaries = apiserver.assets()
+    if binaries is None:
+        pytest.skip(apiserver.MISSING)
+    state = tmp_path_factory.mktemp("apiserver")
+    with apiserver.running(binaries, state) as context:
+        yield context, state
+
+
+@pytest.fixture
+async def world(server: tuple[Context, Path], tmp_path: Path) -> AsyncIterator[World]:
+    """The server with the Flux CRDs, left without Kustomizations."""
+    store = ArtifactStore(tmp_path / "storage")
+    store.base_url = "http://127.0.0.1:1"
+    store.prepare()
+    async with Client(server[0]) as client:
+        await install(client)
+
+        async def served() -> bool:
+            found = await client.resources(refresh=True)
+            return all(found.by_plural(plural) for plural in ("kustomizations", "gitrepositories"))
+
+        await eventually(served, 30)
+        world = World(client, store, tmp_path)
+        yield world
+        resource = await world.resource("Kustomization")
+        for obj in (await client.list(resource)).items:
+            patch: dict[str, Any] = {"metadata": {"finalizers": None}}
+            await world.change(obj["metadata"]["name"], patch)
+            await world.delete("Kustomization", obj["metadata"]["name"])
+
+
+async def test_drift_by_the_same_manager_again_and_again(world: World) -> None:
+    send = world.client.stream
+
+    def stream(path: str, **options: Any) -> Any:
+        world.streams.add(path.rpartition("/")[2])
+        return send(path, **options)
+
+    world.client.stream = stream  # type: ignore[method-assign]
+    await world.publish({"a.yaml": data("a", "ours")})
+    await world.kustomization("drift")
+    async with world.running():
+        await world.ready("drift")
+        await watched(world)
+        for text in ("one", "two", "three"):
+            await edit(world, "a", text)
+
+            async def corrected() -> bool:
+                return await value(world) == "ours"
+
+            await eventually(corrected, 10)
+        await world.delete("ConfigMap", "a", "default")
+        await eventually(corrected, 10)
+        await world.delete("Kustomization", "drift")
+        await world.gone("Kustomization", "drift", "flux-system")
+    messages = [message for _, reason, message in await world.events("drift") if reason == "DriftCorrected"]
+    assert "ConfigMap/default/a configured: it had been changed by kubectl-edit" in messages
+    assert "ConfigMap/default/a created: it had been deleted" in messages
+
+
+async def test_a_service_account_without_rights_is_refused_by_name(world: World) -> None:
+    await world.publish({"a.yaml": config_map("rbac")})
+    await world.kustomization("rbac", serviceAccountName="nobody")
+    async with world.running():
+        refused = 'User "system:serviceaccount:flux-system:nobody" cannot patch resource "configmaps"'
+        await world.settled("rbac", "ReconciliationFailed", refused)
+    assert await world.get("ConfigMap", "rbac") is None
+
+
+async def test_custom_health_of_a_custom_resource(world: World) -> None:
+    files = {"crd.yaml": WIDGETS, "w.yaml": widget("slow")}
+    await world.publish(files)
+    await world.kustomization("cel", wait=True, timeout="5m", healthCheckExprs=checks(current="spec.phase == 'done'"))
+    async with world.running():
+
+        async def checking() -> bool:
+            return (await world.condition("cel", "Healthy")).get("status") == "Unknown"
+
+        await eventually(checking, 20)
+        await world.ready("cel", await world.publish({**files, "w.yaml": widget("done")}))
+
+
+async def test_a_cluster_that_trusts_tokens_of_this_one(world: World, server: tuple[Context, Path]) -> None:
+    context, state = server
+    account = {"name": "remote", "namespace": "flux-system"}
+    subject = {"kind": "ServiceAccount", **account}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    certificate = (state / "pki" / "apiserver.crt").read_text()
+    config = {
+        "provider": "generic",
+        "address": context.server,
+        "audiences": "https://kubernetes.default.svc",
+        "serviceAccountName": "remote",
+        "ca.crt": certificate,
+    }
+    for obj in (
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**account, "name": "cluster"}, "data": config},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "remote"},
+            "roleRef": role,
+            "subjects": [subject],
+        },
+    ):
+        await world.client.create(await world.client.resource_for(obj), obj)
+    await world.publish({"a.yaml": config_map("remote")})
+    await world.kustomization("remote", kubeConfig={"configMapRef": {"name": "cluster"}})
+    async with world.running():
+        await world.ready("remote")
+        await world.delete("Kustomization", "remote")
+        await world.gone("Kustomization", "remote", "flux-system")
+    assert await world.get("ConfigMap", "remote") is None
