@@ -77,7 +77,7 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def opening(self) -> AsyncIterator[None]:
-        """The time in which one stream is opened: when all break at once, keys are answered between their handshakes."""
+        """The time in which one stream is opened: when all broke at once, keys are answered between handshakes."""
         await self._openings.acquire()
         held = True
 
