@@ -350,3 +350,38 @@ async def test_the_digest_of_a_build_is_that_of_upstream(world: World) -> None:
     await applied(world, {"plain/cm.yaml": plain}, path="plain", targetNamespace="default", nameSuffix="-x")
     digest = "sha256:e722ef19951348f2924ee9d7213c9376ee210c864eb732bae70769e90c4d1c9b"
     assert (await world.status("apps"))["history"][0]["digest"] == digest
+
+
+async def test_build_metadata(world: World) -> None:
+    files = {
+        "kustomization.yaml": "resources: [a.yaml]\nnamePrefix: x-\n",
+        "a.yaml": config_map("a"),
+    }
+    await applied(world, files, buildMetadata=["originAnnotations", "transformerAnnotations"])
+    a = await world.get("ConfigMap", "x-a")
+    assert a is not None
+    annotations = a["metadata"]["annotations"]
+    assert annotations["config.kubernetes.io/origin"] == "path: a.yaml\n"
+    assert "PrefixTransformer" in annotations["alpha.config.kubernetes.io/transformations"]
+
+
+async def test_the_origin_of_an_artifact_is_told(world: World) -> None:
+    await world.publish({"a.yaml": config_map("a")})
+    source = await world.get("GitRepository", "fleet", "flux-system")
+    assert source is not None
+    artifact = {**source["status"]["artifact"], "metadata": {"org.opencontainers.image.revision": "main@sha1:abc"}}
+    await world.set_artifact(artifact)
+    await world.kustomization("apps")
+    async with world.running():
+        status = await world.ready("apps")
+        assert status["lastAppliedOriginRevision"] == "main@sha1:abc"
+        assert status["history"][0]["metadata"]["originRevision"] == "main@sha1:abc"
+        await world.delete("Kustomization", "apps")
+        await world.gone("Kustomization", "apps", "flux-system")
+    resource = await world.client.resource_for(("", "v1", "Event"))
+    found = await world.client.list(resource, "flux-system", field_selector="involvedObject.name=apps")
+    annotations = [item["metadata"].get("annotations") or {} for item in found.items]
+    assert annotations
+    for item in annotations:
+        assert item["kustomize.toolkit.fluxcd.io/originRevision"] == "main@sha1:abc"
+        assert item["kustomize.toolkit.fluxcd.io/revision"] == artifact["revision"]
