@@ -18,11 +18,13 @@ from fluxtui.kube.kubeconfig import load
 FOLDER = Path(__file__).parents[1] / "screenshots"
 SETTLE_SECONDS = 20.0
 """Until the demo's failure is known to the cluster."""
+CLOSE_PROD = ("home", "left", "down", "left")
+"""What is well fills no picture."""
 PICTURES: tuple[tuple[str, str, tuple[int, int], tuple[str, ...]], ...] = (
-    ("fleet", "fluxtui-dark", (120, 32), ("n", "right", "d")),
-    ("trace", "fluxtui-dark", (120, 32), ("n", "n", "t")),
-    ("fleet-80x24", "fluxtui-dark", (80, 24), ("n", "d")),
-    ("fleet-light", "fluxtui-light", (120, 32), ("n", "right", "d")),
+    ("fleet", "fluxtui-dark", (120, 32), (*CLOSE_PROD, "n", "right", "d")),
+    ("trace", "fluxtui-dark", (120, 32), (*CLOSE_PROD, "n", "n", "t")),
+    ("fleet-80x24", "fluxtui-dark", (80, 24), (*CLOSE_PROD, "n", "d")),
+    ("fleet-light", "fluxtui-light", (120, 32), (*CLOSE_PROD, "n", "right", "d")),
 )
 """(file, theme, size, keys)."""
 

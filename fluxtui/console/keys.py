@@ -57,17 +57,17 @@ TREE: tuple[Binding, ...] = (
 )
 
 FLEET: tuple[Binding, ...] = (
-    _key("R", "reconcile", "reconcile", "reconcile", "Reconcile now", ACT),
+    _key("R", "act('reconcile')", "reconcile", "reconcile", "Reconcile now", ACT),
     _key(
         "W",
-        "reconcile_with_source",
+        "act('reconcile with source')",
         "reconcile-with-source",
         "with source",
         "Fetch its source, reconcile",
         ACT,
     ),
-    _key("s", "suspend", "suspend", "suspend", "Suspend, with a reason", ACT),
-    _key("r", "resume", "resume", "resume", "Resume", ACT),
+    _key("s", "act('suspend')", "suspend", "suspend", "Suspend, with a reason", ACT),
+    _key("r", "act('resume')", "resume", "resume", "Resume", ACT),
     _key("d", "tab('overview')", "overview", "overview", "State, cause and settings", SHOW),
     _key("E", "tab('events')", "events", "events", "Events, of what it owns too", SHOW),
     _key("l", "tab('logs')", "logs", "logs", "What controllers and workloads say", SHOW),

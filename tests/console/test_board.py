@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -185,6 +186,19 @@ async def test_views_follow_their_key_and_their_names() -> None:
         await pilot.click("#views", offset=(-5, 0))
         screen.set_view(View.FLAT)
         assert len(names(screen)) == sum(screen.fleet.mirror.counts())
+
+
+async def test_next_match_opens_the_branches_that_hide_it_and_no_others() -> None:
+    async with opened() as (pilot, screen):
+        screen.shape = msgspec.structs.replace(screen.shape, expanded=frozenset())
+        screen.flatten()
+        screen.fleet_tree.focus()
+        assert {line.type for line in screen.fleet_tree.lines} == {LineType.CLUSTER}
+        await pilot.press("home", "n")
+        await pilot.pause()
+        assert screen.fleet_tree.current.ref == APPS
+        clusters = [line for line in screen.fleet_tree.lines if line.type == LineType.CLUSTER]
+        assert [line.cluster for line in clusters if line.opened] == ["prod-eu"]
 
 
 async def test_next_match_walks_through_failures_and_through_what_the_filter_means() -> None:

@@ -66,6 +66,34 @@ async def test_cursor_stays_on_its_line_and_row_when_lines_come_before_it() -> N
         assert app.highlighted == []
 
 
+async def test_a_jump_out_of_sight_shows_what_stands_around_and_one_in_sight_moves_nothing() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.names.show(numbered(100))
+        app.names.go_to("line 50")
+        await pilot.pause()
+        assert app.names.scroll_offset.y == 50 - 10 // 3
+        app.names.go_to("line 52")
+        await pilot.pause()
+        assert app.names.scroll_offset.y == 50 - 10 // 3
+
+
+async def test_room_is_made_below_the_cursor_and_the_cursor_stays_in_sight() -> None:
+    app = Host()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.names.show(numbered(100))
+        app.names.cursor = 9
+        app.names.make_room(4)
+        await pilot.pause()
+        assert app.names.scroll_offset.y == 4
+        app.names.make_room(40)
+        await pilot.pause()
+        assert app.names.scroll_offset.y == 9
+        app.names.make_room(3)
+        await pilot.pause()
+        assert app.names.scroll_offset.y == 9
+
+
 async def test_cursor_takes_the_place_of_a_line_that_vanished_and_says_so() -> None:
     app = Host()
     async with app.run_test(size=(40, 10)) as pilot:

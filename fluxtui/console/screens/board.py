@@ -36,6 +36,8 @@ SAVED_RATE = 1
 """Repaints of news a second on a slow line."""
 SAVED_TICK = 10.0
 """Seconds between looks at clock and ages there."""
+DEEPEST = 8
+"""Branches that are opened at most on the way to a match."""
 WIDE = 110
 """From this width on the pane stands beside the tree."""
 
@@ -187,6 +189,18 @@ class Board(Screen[None], inherit_bindings=False):
         else:
             self.shape = folding.toggled(self.shape, event.line, opened=event.opened)
         self.flatten()
+        if event.opened:
+            self.fleet_tree.show_branch()
+
+    @on(FleetTree.Sought)
+    def _seek(self, event: FleetTree.Sought) -> None:
+        """Go to the next match, opening the branches on the way to it."""
+        for _ in range(DEEPEST):
+            folded = self.fleet_tree.seek(event.direction)
+            if folded is None:
+                return
+            self.shape = folding.toggled(self.shape, folded, opened=True)
+            self.flatten()
 
     @on(VirtualList.Highlighted, "#tree")
     def _highlighted(self) -> None:

@@ -12,11 +12,11 @@ from textual.widgets import Input
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.catalogue import catalogue
-from fluxtui.console.history import History
 from fluxtui.console.screens.actions import Actions
 from fluxtui.console.screens.board import Board
 from fluxtui.console.screens.dialogs import Answer, QuestionScreen
 from fluxtui.console.screens.help import HelpScreen
+from fluxtui.console.screens.journey import Journey
 from fluxtui.console.screens.palette import Command, PaletteScreen
 from fluxtui.console.start import Start
 from fluxtui.console.themes import Palette
@@ -38,7 +38,7 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def __init__(self, fleet: Fleet, start: Start, palette: Palette) -> None:
         super().__init__(fleet, start, palette)
-        self.history = History()
+        self.journey = Journey(self)
 
     def on_mount(self) -> None:
         self.actions = Actions(self, self.fleet_tree, self.fleet, self.brush)
@@ -50,17 +50,8 @@ class FleetScreen(Board, inherit_bindings=False):
 
     # Acting
 
-    def action_reconcile(self) -> None:
-        self.actions.start(Action.RECONCILE)
-
-    def action_reconcile_with_source(self) -> None:
-        self.actions.start(Action.RECONCILE_WITH_SOURCE)
-
-    def action_suspend(self) -> None:
-        self.actions.start(Action.SUSPEND)
-
-    def action_resume(self) -> None:
-        self.actions.start(Action.RESUME)
+    def action_act(self, action: str) -> None:
+        self.actions.start(Action(action))
 
     def action_clear_marks(self) -> None:
         self.fleet_tree.clear_marks()
@@ -69,7 +60,7 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_tab(self, tab: str) -> None:
         self.details.show(self.fleet_tree.current, tab)
-        self._visit()
+        self.journey.visit()
 
     @on(DetailPane.TabChosen)
     def _chose_tab(self, event: DetailPane.TabChosen) -> None:
@@ -81,7 +72,7 @@ class FleetScreen(Board, inherit_bindings=False):
 
     @on(VirtualList.Activated, "#tree")
     def _enter(self) -> None:
-        self._visit()
+        self.journey.visit()
         self.set_focus(self.pane.document)
 
     @on(VirtualList.Activated, "#pane-text")
@@ -109,27 +100,13 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def go_to(self, ref: Ref) -> None:
         """Put the cursor on an object, noting where we were; says so when it has no line."""
-        self._visit()
-        if self.find(ref):
-            self.history.visit(ref)
-        else:
-            self.notify(str(ref), title="Not in sight", severity="warning", markup=False)
-
-    def _visit(self) -> None:
-        line = self.fleet_tree.current
-        if line and line.ref:
-            self.history.visit(line.ref)
+        self.journey.go_to(ref)
 
     def action_history(self, direction: int) -> None:
-        ref = self.history.step(direction)
-        if ref is not None:
-            self.find(ref)
+        self.journey.step(direction)
 
     def action_last(self) -> None:
-        self._visit()
-        ref = self.history.last()
-        if ref is not None:
-            self.find(ref)
+        self.journey.swap()
 
     # Finding
 

@@ -1,38 +1,28 @@
-"""The virtual list: any number of lines, of which only the visible ones cost anything.
-
-Textual's own lists cost time in proportion to their length on each change; this one paints lines on demand from a flat
-sequence, keeps finished strips in a bounded cache, and repaints single lines. Subclasses say what a line is called and
-how it looks.
-"""
+"""The virtual list: painted lines with a cursor that keys and the mouse move."""
 
 from __future__ import annotations
 
 import itertools
-from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from fluxtui.console import keys
-from fluxtui.console.themes import Palette
-
-L = TypeVar("L")
+from fluxtui.console.widgets.painting import L, PaintedLines
 
 BESIDE = 2
-MOST_STRIPS = 1024
-"""Painted lines that are kept."""
+"""Lines without a cursor that are kept in sight beside the cursor's."""
+JUMP_PLACE = 3
+"""A jump out of sight ends at this part of the height from the top, so that what follows is seen too."""
 
 
-class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False):
+class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
     """A list of one-cell-high lines with a cursor that stays on its line's key when lines move."""
 
     DEFAULT_CSS = "VirtualList { overflow-x: hidden; overflow-y: auto; }"
@@ -46,65 +36,30 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
     class Highlighted(Message):
         """The cursor is on another line now, or the line under it is another one."""
 
-        sender: VirtualList[object]
+        sender: VirtualList[Any]
 
         @property
-        def control(self) -> VirtualList[object]:
+        def control(self) -> VirtualList[Any]:
             return self.sender
 
     @dataclass
     class Activated(Message):
         """Enter or a double click on the cursor's line."""
 
-        sender: VirtualList[object]
+        sender: VirtualList[Any]
 
         @property
-        def control(self) -> VirtualList[object]:
+        def control(self) -> VirtualList[Any]:
             return self.sender
-
-    def __init__(self, palette: Palette, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.palette = palette
-        self.lines: Sequence[L] = ()
-        self._strips: dict[Hashable, tuple[object, Strip]] = {}
-        self._ground: Style | None = None
-
-    @abstractmethod
-    def key(self, line: L) -> Hashable:
-        """What identifies a line over changes of the list."""
-
-    @abstractmethod
-    def stamp(self, line: L) -> object:
-        """Whatever the line's looks depend on besides its key; when it is not equal, the line is painted anew."""
-
-    @abstractmethod
-    def paint(self, line: L, width: int) -> Strip:
-        """The line's looks, at most `width` cells, without the selection."""
 
     def selectable(self, line: L) -> bool:
         """Whether the cursor may rest on the line."""
         return True
 
-    def backdrop(self, line: L) -> Style | None:
-        """A style under the whole line, as for marked ones."""
-        return None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the selection bar is drawn as the one that keys act on."""
-        return self.has_focus
+    def is_selected(self, index: int) -> bool:
+        return index == self.cursor and self.selectable(self.lines[index])
 
     # What is shown
-
-    @property
-    def columns(self) -> int:
-        """Cells of a line, without the scroll bar."""
-        return self.scrollable_content_region.width
-
-    @property
-    def rows(self) -> int:
-        """Lines in sight."""
-        return self.scrollable_content_region.height
 
     @property
     def current(self) -> L | None:
@@ -132,7 +87,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
             self.refresh()
         after = self.current
         if (None if after is None else self.key(after)) != wanted:
-            self.post_message(self.Highlighted(self))  # type: ignore[arg-type]
+            self.post_message(self.Highlighted(self))
 
     def _keys_in_sight(self) -> list[Hashable]:
         top = self.scroll_offset.y
@@ -145,65 +100,6 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         if near < len(lines) and key(lines[near]) == wanted:
             return near
         return next((index for index, line in enumerate(lines) if key(line) == wanted), None)
-
-    def check(self) -> int:
-        """Repaint the visible lines whose stamp is another one than when they were painted; how many those are."""
-        top, width = self.scroll_offset.y, self.columns
-        visible = range(top, min(top + self.rows, len(self.lines)))
-        regions = [Region(0, index - top, width, 1) for index in visible if self._painted(index) is None]
-        if regions:
-            self.refresh(*regions)
-        return len(regions)
-
-    def repaint(self) -> None:
-        """Forget all painted lines: another theme, width or clock."""
-        self._strips.clear()
-        self._ground = None
-        self.refresh()
-
-    @property
-    def ground(self) -> Style:
-        """Colours of the widget itself, which lie under every line; found out once a theme."""
-        if self._ground is None:
-            self._ground = self.rich_style
-        return self._ground
-
-    def use_palette(self, palette: Palette) -> None:
-        """Paint with another theme's styles."""
-        self.palette = palette
-        self.repaint()
-
-    # Painting
-
-    def render_line(self, y: int) -> Strip:
-        index, width = y + self.scroll_offset.y, self.columns
-        if not 0 <= index < len(self.lines):
-            return Strip.blank(width, self.ground)
-        return self._painted(index) or self._paint(index)
-
-    def _signature(self, index: int) -> tuple[object, ...]:
-        line = self.lines[index]
-        selected = index == self.cursor and self.selectable(line)
-        return (self.stamp(line), self.columns, selected, selected and self.is_active, self.backdrop(line) is None)
-
-    def _painted(self, index: int) -> Strip | None:
-        """The line's strip, if it is painted and still right."""
-        known = self._strips.get(self.key(self.lines[index]))
-        return known[1] if known and known[0] == self._signature(index) else None
-
-    def _paint(self, index: int) -> Strip:
-        line, signature = self.lines[index], self._signature(index)
-        _, _, selected, active, _ = signature
-        strip = self.paint(line, self.columns).adjust_cell_length(self.columns)
-        if selected:
-            strip = strip.apply_style(self.palette.cursor if active else self.palette.idle_cursor)
-        elif (backdrop := self.backdrop(line)) is not None:
-            strip = strip.apply_style(backdrop)
-        strip = strip.apply_style(self.ground)
-        if len(self._strips) >= MOST_STRIPS:
-            self._strips.clear()
-        self._strips[self.key(line)] = (signature, strip)
-        return strip
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
@@ -222,7 +118,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         self.refresh_lines(before)
         self.refresh_lines(after)
         self._keep_in_sight()
-        self.post_message(self.Highlighted(self))  # type: ignore[arg-type]
+        self.post_message(self.Highlighted(self))
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(cursor, len(self.lines) - 1))
@@ -232,8 +128,20 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         index = self._index_of(wanted)
         if index is None:
             return False
-        self.cursor = index
+        self.jump(index)
         return True
+
+    def jump(self, index: int) -> None:
+        """Put the cursor on the line at the index; where that is out of sight, show what stands around it."""
+        if not 0 <= index - self.scroll_offset.y < self.rows:
+            self._scroll_row(index - self.rows // JUMP_PLACE)
+        self.cursor = index
+
+    def make_room(self, count: int) -> None:
+        """Scroll so that up to `count` lines below the cursor are in sight, and the cursor still is."""
+        lowest = min(self.cursor + count, len(self.lines) - 1)
+        if lowest >= self.scroll_offset.y + self.rows > 0:
+            self._scroll_row(min(lowest - self.rows + 1, self.cursor))
 
     def action_move(self, step: int) -> None:
         self._move_to(self.cursor + step, 1 if step > 0 else -1)
@@ -246,7 +154,7 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
 
     def action_activate(self) -> None:
         if self.current is not None:
-            self.post_message(self.Activated(self))  # type: ignore[arg-type]
+            self.post_message(self.Activated(self))
 
     def _move_to(self, index: int, direction: int) -> None:
         """Put the cursor at the index, or on the next line it may rest on: that way first, else back from there."""
@@ -282,9 +190,6 @@ class VirtualList(ScrollView, Generic[L], can_focus=True, inherit_bindings=False
         while last + 1 < len(self.lines) and last - index < BESIDE and not self.selectable(self.lines[last + 1]):
             last += 1
         return first, last
-
-    def _scroll_row(self, row: int) -> None:
-        self.scroll_to(y=max(0, row), animate=False, force=True)
 
     # The mouse
 

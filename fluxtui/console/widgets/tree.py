@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +22,9 @@ from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
+
+ROOM = 5
+"""Lines that are kept free below an object that opens: its children are on their way."""
 
 
 class FleetTree(VirtualList[Line]):
@@ -41,6 +45,12 @@ class FleetTree(VirtualList[Line]):
         """The marks are other ones now."""
 
         marks: frozenset[Ref]
+
+    @dataclass
+    class Sought(Message):
+        """The next (1) or previous (-1) match is wanted, in folded branches too."""
+
+        direction: int
 
     def __init__(self, brush: Brush, *, id: str | None = None) -> None:
         super().__init__(brush.palette, id=id)
@@ -110,6 +120,14 @@ class FleetTree(VirtualList[Line]):
         if line and line.opens:
             self.post_message(self.Toggled(line, opened=not line.opened, below=True))
 
+    def show_branch(self) -> None:
+        """Scroll so that what has just been opened under the cursor is in sight."""
+        line = self.current
+        if line is not None:
+            below = itertools.islice(self.lines, self.cursor + 1, self.cursor + 1 + self.rows)
+            count = sum(1 for _ in itertools.takewhile(lambda child: child.depth > line.depth, below))
+            self.make_room(max(count, ROOM) if line.type == LineType.OBJECT else count)
+
     def _toggle(self, line: Line, *, opened: bool) -> None:
         self.post_message(self.Toggled(line, opened))
 
@@ -159,17 +177,34 @@ class FleetTree(VirtualList[Line]):
 
     def action_next_match(self, direction: int) -> None:
         """The next object that the filter means; without a filter, the next one in trouble."""
+        self.post_message(self.Sought(direction))
+
+    def seek(self, direction: int) -> Line | None:
+        """Go to the next match; where a folded branch hides one before it, return that branch and stay."""
         count = len(self.lines)
-        for offset in range(1, count + 1):
+        for offset in range(0 if direction > 0 else 1, count + 1):
             index = (self.cursor + direction * offset) % count
-            if self._is_match(self.lines[index]):
-                self.cursor = index
-                return
+            line = self.lines[index]
+            if self._hides_match(line):
+                return line
+            if offset and self._is_match(line):
+                self.jump(index)
+                return None
+        return None
+
+    def _hides_match(self, line: Line) -> bool:
+        """Whether it is a folded branch of several objects, one of which is a match."""
+        if line.opened or not line.opens or line.type in (LineType.OBJECT, LineType.CHILD):
+            return False
+        return any(self._fits(ref) for ref in self.brush.tree.members(line))
 
     def _is_match(self, line: Line) -> bool:
         if line.type == LineType.CHILD and line.child:
             return self.matches is None and line.child.state in (State.FAILED, State.STALLED)
-        row = self.brush.mirror.rows.get(line.ref) if line.ref and line.type == LineType.OBJECT else None
+        return line.type == LineType.OBJECT and line.ref is not None and self._fits(line.ref)
+
+    def _fits(self, ref: Ref) -> bool:
+        row = self.brush.mirror.rows.get(ref)
         if row is None:
             return False
         return self.matches(row) if self.matches else row.state.is_trouble
