@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fluxtui.kube.errors import KubeError, NotFound, Unreachable
-from fluxtui.kube.gate import Gate
+from fluxtui.kube.gate import OPENING_PATIENCE, OPENINGS, Gate
 from fluxtui.kube.liveness import Liveness, full_jitter
 
 pytestmark = pytest.mark.looptime
@@ -172,3 +172,30 @@ async def test_a_failure_makes_the_next_ask_first() -> None:
     assert not liveness.is_up()
     await liveness.up(server.probe)
     assert server.asked == 2
+
+
+async def test_streams_are_opened_a_few_at_a_time_and_a_slow_server_holds_no_place() -> None:
+    gate = Gate()
+    loop = asyncio.get_running_loop()
+    opened: list[float] = []
+
+    async def slow() -> None:
+        async with gate.opening():
+            await asyncio.sleep(60)
+
+    async def quick() -> None:
+        async with gate.opening():
+            opened.append(loop.time() - began)
+
+    began = loop.time()
+    async with asyncio.TaskGroup() as group:
+        frozen = [group.create_task(slow()) for _ in range(OPENINGS)]
+        await asyncio.sleep(0)
+        for _ in range(OPENINGS * 3):
+            group.create_task(quick())
+        await asyncio.sleep(OPENING_PATIENCE * 2)
+        for task in frozen:
+            task.cancel()
+    assert len(opened) == OPENINGS * 3
+    assert min(opened) >= OPENING_PATIENCE
+    assert max(opened) < OPENING_PATIENCE * 1.5, "those that froze gave their places back once, not again and again"
