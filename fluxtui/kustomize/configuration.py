@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from fluxtui.kustomize import documents, schema
-from fluxtui.kustomize.conversion import converted
+from fluxtui.kustomize.conversion import converted, prepare
 from fluxtui.kustomize.errors import FieldError
 from fluxtui.kustomize.fieldspecs import FieldSpec, Specs, merged
 from fluxtui.kustomize.identities import Gvk
@@ -65,6 +65,7 @@ EMPTY = Configuration()
 def default() -> Configuration:
     """What kustomize does unless told otherwise."""
     facts = {name: value for name, value in schema.field_specs().items() if name != "legacySortOrder"}
+    prepare(Configuration)
     return msgspec.convert(facts, Configuration)
 
 

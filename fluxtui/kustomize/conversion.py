@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+import threading
 import types
 import typing
 from typing import Any, TypeVar
@@ -14,8 +15,18 @@ import msgspec
 from fluxtui.kustomize.errors import FieldError
 
 _T = TypeVar("_T")
+_PREPARED: set[type] = set()
+_PREPARING = threading.Lock()
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`(?: - at `\$(?P<path>.*)`)?")
 _AT = re.compile(r"(?P<problem>.*?) - at `\$(?P<path>.*)`", re.DOTALL)
+
+
+def prepare(kind: type) -> None:
+    """Let msgspec look at a type before it is used: the first look must not happen in two threads at once."""
+    if kind not in _PREPARED:
+        with _PREPARING:
+            msgspec.json.Decoder(kind)
+            _PREPARED.add(kind)
 
 
 def converted(value: Any, kind: type[_T], source: str, *, strict: bool = True) -> _T:
@@ -24,6 +35,7 @@ def converted(value: Any, kind: type[_T], source: str, *, strict: bool = True) -
     The case of field names does not count, a null is the same as nothing. Unless strict, numbers and booleans become
     text where text is expected.
     """
+    prepare(kind)
     try:
         return msgspec.convert(_shaped(value, kind, strict), kind)
     except msgspec.ValidationError as error:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from fluxtui.kustomize.conversion import prepare
 from fluxtui.kustomize.errors import BuildError, FieldError
 from fluxtui.kustomize.fieldpaths import split
 from fluxtui.kustomize.identities import Gvk
@@ -46,6 +47,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 def specs(items: Iterable[Mapping[str, Any]]) -> Specs:
     """Field specs of plain data."""
+    prepare(FieldSpec)
     return tuple(msgspec.convert(dict(item), FieldSpec) for item in items)
 
 

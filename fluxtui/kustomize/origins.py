@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from fluxtui.kustomize import documents, output, repositories
+from fluxtui.kustomize.conversion import prepare
 from fluxtui.kustomize.resources import Resource
 
 ORIGIN = "config.kubernetes.io/origin"
@@ -70,6 +71,7 @@ def origin_of(resource: Resource) -> Origin | None:
     text = resource.texts("annotations").get(ORIGIN)
     if text is None:
         return None
+    prepare(Origin)
     return msgspec.convert(documents.read_settings(text, ORIGIN) or {}, Origin)
 
 

@@ -22,7 +22,12 @@ _STRATEGIES = ("delete", "replace", "merge")
 
 
 def merge(target: dict[str, Tree], patch: dict[str, Tree], kinds: Kinds) -> dict[str, Tree] | None:
-    """The target after a patch, None when it is deleted. Both are changed. Raises BuildError."""
+    """The target after a patch, None when it is deleted. Both are changed. Raises BuildError.
+
+    A patch that asks to replace the whole leaves it as it is: kustomize has no place for what takes its place.
+    """
+    if text_of(patch.get(_DIRECTIVE)) == "replace":
+        return target
     result = _Merge(kinds).walk(target, patch, None)
     return None if result is GONE or is_null(result) else result
 

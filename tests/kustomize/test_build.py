@@ -117,6 +117,11 @@ def test_a_patch_can_delete() -> None:
     assert [resource.kind for resource in overlay(text)] == ["ConfigMap"]
 
 
+def test_a_patch_of_the_whole_does_not_replace_it() -> None:
+    patch = "    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: web}\n    $patch: replace\n    x: 1\n"
+    assert overlay(f"patches:\n- patch: |-\n{patch}").to_yaml() == overlay("").to_yaml()
+
+
 def test_generators_merge_and_replace() -> None:
     merged = overlay("configMapGenerator:\n- name: settings\n  behavior: merge\n  literals: [colour=red]\n")
     assert by_kind(merged, "ConfigMap")["data"] == {"mode": "fast", "colour": "red"}
