@@ -84,7 +84,14 @@ async def running(commands: list[list[str]], directory: Path) -> AsyncIterator[P
         for command in commands:
             with (directory / f"{Path(command[0]).name}.log").open("ab") as log:
                 processes.append(await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log))
-        yield Processes([process.pid for process in processes])
+        async with asyncio.TaskGroup() as group:
+            watchers = [
+                group.create_task(_watch(process, command))
+                for process, command in zip(processes, commands, strict=True)
+            ]
+            yield Processes([process.pid for process in processes])
+            for watcher in watchers:
+                watcher.cancel()
     finally:
         for process in processes:
             if process.returncode is None:
@@ -95,6 +102,11 @@ async def running(commands: list[list[str]], directory: Path) -> AsyncIterator[P
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+async def _watch(process: asyncio.subprocess.Process, command: list[str]) -> None:
+    code = await process.wait()
+    raise RuntimeError(f"{Path(command[0]).name} ended with {code}")
 
 
 def free_port() -> int:

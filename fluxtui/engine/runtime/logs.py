@@ -65,6 +65,8 @@ def logging_to(level: int, file: Path | None = None) -> Iterator[None]:
         handler.setFormatter(JsonFormatter())
     front = _Handler(queue.Queue(_BACKLOG))
     listener = QueueListener(front.queue, *handlers)
+    # It tells of every change of a watched directory, such as one that this log is in.
+    logging.getLogger("watchfiles").setLevel(max(level, logging.WARNING))
     root = logging.getLogger()
     before = root.level
     root.addHandler(front)
