@@ -34,10 +34,17 @@ class WatchedSelector(selectors.DefaultSelector):
         if self.left - self.began > AFTER and away > LIMITS[0]:
             self.over = [count + (away > limit) for count, limit in zip(self.over, LIMITS, strict=True)]
             self.longest = max(self.longest, away)
-            self.file.write_text(json.dumps({"longest": self.longest, "over": self.over}))
+            report(self.file, self.longest, self.over)
         found = super().select(timeout)
         self.left = time.monotonic()
         return found
+
+
+def report(file: Path, longest: float, over: list[int]) -> None:
+    """Write the file in one go: it is read at any time."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps({"longest": longest, "over": over}))
+    fresh.replace(file)
 
 
 class WatchedLoops(asyncio.DefaultEventLoopPolicy):
@@ -53,7 +60,7 @@ class WatchedLoops(asyncio.DefaultEventLoopPolicy):
 
 if __name__ == "__main__":
     file = Path(sys.argv[1])
-    file.write_text(json.dumps({"longest": 0.0, "over": [0] * len(LIMITS)}))
+    report(file, 0.0, [0] * len(LIMITS))
     asyncio.set_event_loop_policy(WatchedLoops(file))
     sys.argv = ["fluxtui", *sys.argv[2:]]
     from fluxtui.__main__ import main
