@@ -111,6 +111,7 @@ class Bench:
             "requests each": round(sent / count, 2),
             "MiB": round(self._peak),
         }
+        sys.stderr.write(f"{name}: {self.figures[name]}\n")
 
     async def _until(
         self, kind: Kind, names: set[str], done: Callable[[Object], bool] | None, act: Callable[[], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""`spec.decryption` with the real sops program, age and OpenPGP."""
+"""`spec.decryption` with the real sops program, age and OpenPGP. The keys here are for these tests alone."""
 
 from __future__ import annotations
 
