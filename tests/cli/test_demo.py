@@ -95,12 +95,26 @@ def applied(item: dict[str, Any] | None) -> str:
     return str(((item or {}).get("status") or {}).get("lastAppliedRevision", ""))
 
 
-@pytest.mark.timeout(120)
-def test_a_commit_walks_through_every_cluster(
+def not_ready(said: dict[str, Any]) -> dict[str, str]:
+    """Cluster/name → why, of the Kustomizations that are neither ready nor suspended."""
+    found = {}
+    for context in said["contexts"]:
+        for name, item in kustomizations(said, context).items():
+            conditions = {each["type"]: each for each in (item.get("status") or {}).get("conditions") or []}
+            ready = conditions.get("Ready") or {"status": "", "reason": "New"}
+            if ready["status"] != "True" and not item["spec"].get("suspend"):
+                found[f"{context}/{name}"] = ready["reason"]
+    return found
+
+
+@pytest.mark.timeout(180)
+def test_all_settles_and_a_commit_walks_through_every_cluster(
     headless: tuple[subprocess.Popen[str], dict[str, Any]], environment: dict[str, str]
 ) -> None:
     process, said = headless
     assert said["contexts"] == ["prod-eu", "prod-us", "staging"]
+    repaired_by_the_tour = {"staging/apps": "HealthCheckFailed", "staging/apps-canary": "DependencyNotReady"}
+    wait_until(lambda: not_ready(said) == repaired_by_the_tour, 90)
     repository = Path(said["repositories"][0])
     file = repository / "infrastructure" / "controllers" / "namespace.yaml"
     namespace = yaml.safe_load(file.read_text())
