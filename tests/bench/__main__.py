@@ -62,6 +62,7 @@ def main() -> int:
 
 def measure(asked: argparse.Namespace, directory: Path, figures: Figures) -> None:
     """Take the figures that are asked for."""
+    figures.pace = starts.echo_frame(directory)[0] / figuring.ECHO
     if asked.rest is not None:
         at_rest(directory, figures, asked.rest)
         return
