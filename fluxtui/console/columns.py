@@ -11,7 +11,7 @@ from fluxtui.console.cells import KIND_WIDTH, Cells
 from fluxtui.console.glyphs import Glyphs
 from fluxtui.console.themes import Palette
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
-from fluxtui.fleet.failures import alike
+from fluxtui.fleet.failures import Spread, failure_of, spread
 from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.mirror import Counts, Mirror
 from fluxtui.fleet.refs import Ref
@@ -51,16 +51,18 @@ class Brush:
     with_cluster: bool = False
     """Whether objects name their cluster: in views whose lines stand for several clusters."""
 
-    _alike: dict[tuple[Ref, str, str], tuple[float, list[Ref]]] = field(default_factory=dict)
+    _spread: tuple[float, Spread] = field(default_factory=lambda: (0.0, {}))
 
     def alike(self, row: Row) -> list[Ref]:
         """Other rows that fail as this one does; looked up in the whole fleet, so every few seconds only."""
-        key, now = (row.ref, row.reason, row.message), self.mirror.clock()
-        known = self._alike.get(key)
-        if known is None or not 0 <= now - known[0] < ALIKE_FOR:
-            known = (now, alike(self.mirror, row.ref))
-            self._alike = {key: known}
-        return known[1]
+        if not row.state.is_trouble or not row.message:
+            return []
+        key, now = failure_of(row), self.mirror.clock()
+        seen, known = self._spread
+        if not 0 <= now - seen < ALIKE_FOR or row.ref not in known.get(key, ()):
+            known = spread(self.mirror)
+            self._spread = (now, known)
+        return [ref for ref in known.get(key, ()) if ref != row.ref]
 
     def glyph(self, state: State) -> str:
         return state.ascii if self.ascii_only else state.glyph

@@ -7,9 +7,13 @@ from collections import defaultdict
 from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
 from fluxtui.fleet.text import pattern_of
 from fluxtui.fleet.walk import Walk
+
+Spread = dict[tuple[str, str], list[Ref]]
+"""Rows by reason and pattern of message."""
 
 
 def walk(walk: Walk) -> None:
@@ -29,17 +33,20 @@ def walk(walk: Walk) -> None:
         walk.notice("none", 0, "no failures" if walk.match is None else "no failures that the filter lets through")
 
 
-def alike(mirror: Mirror, ref: Ref) -> list[Ref]:
-    """The other rows that fail with the same message: the spread of a failure over the fleet."""
-    row = mirror.rows.get(ref)
-    if row is None or not row.state.is_trouble or not row.message:
-        return []
-    pattern = (row.reason, pattern_of(row.message))
-    return sorted(
-        other.ref
-        for other in mirror.rows.values()
-        if other.state.is_trouble and other.ref != ref and (other.reason, pattern_of(other.message)) == pattern
-    )
+def failure_of(row: Row) -> tuple[str, str]:
+    """What two rows share that fail in the same way: the reason, and the message without hashes and numbers."""
+    return row.reason, pattern_of(row.message)
+
+
+def spread(mirror: Mirror) -> Spread:
+    """The rows in trouble by the failure they share, sorted: how far each failure reaches over the fleet."""
+    found: Spread = {}
+    for row in mirror.rows.values():
+        if row.state.is_trouble and row.message:
+            found.setdefault(failure_of(row), []).append(row.ref)
+    for refs in found.values():
+        refs.sort()
+    return found
 
 
 def _add(walk: Walk, pattern: tuple[str, str], refs: list[Ref]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fluxtui.api.kinds import Category
 from fluxtui.fleet.branches import Branch, Child
 from fluxtui.fleet.clusters import ClusterInfo, Phase
-from fluxtui.fleet.failures import alike
+from fluxtui.fleet.failures import failure_of, spread
 from fluxtui.fleet.lines import Line, LineType, Shape, View, cluster_key, group_key
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
@@ -155,8 +155,9 @@ def test_by_failure_the_same_message_is_one_line() -> None:
     shape = Shape(View.FAILURE, {lines[0].key})
     assert draw(mirror, shape)[1:] == ["  > ks apps east", "  - ks apps west"]
     assert tree.members(lines[0]) == [ref("ks", "apps", "east"), ref("ks", "apps", "west")]
-    assert alike(mirror, ref("ks", "apps", "east")) == [ref("ks", "apps", "west")]
-    assert alike(mirror, ref("ks", "root", "east")) == []
+    failed = failure_of(mirror.rows[ref("ks", "apps", "east")])
+    assert spread(mirror)[failed] == [ref("ks", "apps", "east"), ref("ks", "apps", "west")]
+    assert not any(ref("ks", "root", "east") in refs for refs in spread(mirror).values())
     mirror.upsert("east", [flux("ks", "apps", ready())])
     mirror.upsert("west", [flux("ks", "apps", ready())])
     assert draw(mirror, Shape(View.FAILURE)) == ["- no failures"]
