@@ -60,10 +60,11 @@ def conclude(
     outcome = error if isinstance(error, Outcome) else Failed(reconciler.failed_reason, _message(error))
     if outcome.condition:
         conditions.mark(outcome.condition, "True", outcome.reason, outcome.message)
-    conditions.mark(READY, "False", outcome.reason, outcome.message)
     if isinstance(outcome, Stalled):
+        conditions.mark(READY, "False", *outcome.ready)
         conditions.mark(STALLED, "True", outcome.reason, outcome.message)
         return Conclusion(Next(), outcome, observed=True)
+    conditions.mark(READY, "False", outcome.reason, outcome.message)
     shown = conditions.get(RECONCILING)
     message = shown.message if shown is not None else outcome.message
     conditions.delete(STALLED)

@@ -33,7 +33,22 @@ class Outcome(Exception):
 
 
 class Stalled(Outcome):
-    """The object can't be reconciled as it is: Stalled=True, Ready=False, and no retry."""
+    """The object can't be reconciled as it is: Stalled=True, Ready=False, and no retry.
+
+    `ready` is (reason, message) of the Ready condition where that says something else than Stalled.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        ready: tuple[str, str] | None = None,
+        condition: str = "",
+        event: EventType | None = "Warning",
+    ) -> None:
+        super().__init__(reason, message, condition=condition, event=event)
+        self.ready = ready or (reason, message)
 
 
 class Waiting(Outcome):

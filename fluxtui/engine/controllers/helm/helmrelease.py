@@ -235,7 +235,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
     def _outcome(self, run: Run, action: str, reason: str, message: str) -> Failed | Stalled:
         """Whether a failure is tried again."""
         if run.status.get("history") and _retries_left(run, action) == 0:
-            return Stalled(reason, message)
+            return _exhausted(action, int(run.status[f"{action}Failures"]), (reason, message))
         return Failed(reason, message)
 
     async def _remediate(self, run: Run, actions: Actions, history: list[Release]) -> None:
@@ -248,7 +248,9 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         if not attempts:
             return
         if _retries_left(run, action) == 0:
-            raise Stalled("RetriesExceeded", f"Failed to {action} after {attempts} attempt(s)")
+            released = run.conditions.get(RELEASED)
+            failed = (released.reason, released.message) if released is not None else None
+            raise _exhausted(action, attempts, failed)
         deployed = [release for release in history if release["info"]["status"] in ("deployed", "superseded")]
         if action == "upgrade" and deployed:
             release = await actions.rollback(history, deployed[-1])
@@ -323,6 +325,11 @@ def _remember(run: Run, release: Release, action: str, history: list[Release]) -
     if release["info"]["status"] == "deployed":
         older = [entry for entry in older if entry["status"] != "failed"][:1]
     run.status["history"] = [snapshot(release, action), *older]
+
+
+def _exhausted(action: str, attempts: int, failed: tuple[str, str] | None) -> Stalled:
+    """No try is left. Ready goes on saying how the last one failed, as upstream's does."""
+    return Stalled("RetriesExceeded", f"Failed to {action} after {attempts} attempt(s)", ready=failed)
 
 
 def _retries_left(run: Run, action: str) -> int | None:
