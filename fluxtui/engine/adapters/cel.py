@@ -6,9 +6,11 @@ Source: fluxcd/pkg `runtime/cel`; the implementation is Google's own (cel-expr-p
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+EXTRA = "CEL expressions need an interpreter that is not installed: pip install 'fluxtui[cel]'"
 _LENGTH = 16 << 10
 """Characters of an expression that is accepted."""
 
@@ -55,6 +57,11 @@ class Expression:
         if value.type() != cel.Type.BOOL:
             raise ExpressionError(f"failed to evaluate CEL expression as boolean: '{self.text}'")
         return bool(value.plain_value())
+
+
+def available() -> bool:
+    """Whether the interpreter can be imported, without importing it."""
+    return importlib.util.find_spec("cel_expr_python") is not None
 
 
 @functools.lru_cache(maxsize=8)

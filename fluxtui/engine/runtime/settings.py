@@ -27,8 +27,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Refuse references to objects of other namespaces."""
     default_service_account: str = ""
     """ServiceAccount impersonated when an object names none."""
-    no_remote_bases: bool = True
-    """Refuse kustomize bases outside of the artifact."""
     strict: bool = True
     """Stop, each with a reason of its own, before applying text with unresolved variables, and before a prune of
     everything; False is upstream's behaviour."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fluxtui.api.fields import CustomHealthCheck
+from fluxtui.engine.adapters import cel
 from fluxtui.engine.adapters.cel import Expression, ExpressionError
 from fluxtui.engine.controllers.kustomize import policy
 from fluxtui.engine.controllers.kustomize.health import judge_of
@@ -160,6 +161,21 @@ async def test_expressions_that_cannot_be_read_stall(
         await world.settled("apps", "InvalidCELExpression", reason)
         assert (await world.condition("apps", "Stalled"))["status"] == "True"
     assert await world.get("ConfigMap", "a") is None
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"healthCheckExprs": checks(current="true")}, {"dependsOn": [{"name": "base", "readyExpr": "true"}]}],
+)
+async def test_without_the_extra_expressions_stall_with_its_name(
+    world: World, monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(cel, "available", lambda: False)
+    await world.publish({"a.yaml": config_map("a")})
+    await world.kustomization("apps", **spec)
+    async with world.running():
+        await world.settled("apps", "CELMissing", "pip install 'fluxtui[cel]'")
+        assert (await world.condition("apps", "Stalled"))["status"] == "True"
 
 
 async def test_ready_expressions_take_the_place_of_readiness(world: World) -> None:

@@ -19,6 +19,7 @@ from fluxtui.api import durations
 from fluxtui.api.kinds import KUSTOMIZATION, KUSTOMIZE_GROUP
 from fluxtui.api.kustomize import Kustomization
 from fluxtui.api.meta import HEALTHY, READY
+from fluxtui.engine.adapters import cel
 from fluxtui.engine.adapters.cel import ExpressionError
 from fluxtui.engine.controllers.kustomize import policy, strict
 from fluxtui.engine.controllers.kustomize.applying import apply_objects, collect_garbage
@@ -102,6 +103,8 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         reason = policy.unsupported(run.object.spec)
         if reason:
             raise Stalled(UNSUPPORTED, reason)
+        if policy.has_expressions(run.object.spec) and not cel.available():
+            raise Stalled("CELMissing", cel.EXTRA)
         try:
             run.share(_Judgement(judge_of(run.object.spec.health_check_exprs)))
         except ExpressionError as error:

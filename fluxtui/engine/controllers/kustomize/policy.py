@@ -72,6 +72,11 @@ def unsupported(spec: KustomizationSpec) -> str:
     return ""
 
 
+def has_expressions(spec: KustomizationSpec) -> bool:
+    """Whether a spec has CEL expressions."""
+    return bool(spec.health_check_exprs) or any(dependency.ready_expr for dependency in spec.depends_on)
+
+
 def stays_encrypted(obj: Object) -> bool:
     """Whether an object is meant to be applied as SOPS left it."""
     return annotations_of(obj).get(_DECRYPT, "").lower() == "disabled"
