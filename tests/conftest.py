@@ -15,7 +15,7 @@ from hypothesis import settings
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
-pytest_plugins = ["tests.fixtures_sandbox"]
+pytest_plugins = ["tests.fixtures_apiserver", "tests.fixtures_sandbox"]
 
 
 @pytest.fixture(scope="session", autouse=True)

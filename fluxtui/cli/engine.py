@@ -18,7 +18,8 @@ from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from fluxtui.engine.endpoints import Address
-    from fluxtui.engine.process import Engine
+    from fluxtui.engine.process import Engine, Listening
+    from fluxtui.engine.runtime.settings import EngineSettings
     from fluxtui.kube.kubeconfig import Context, Kubeconfig
 
 
@@ -118,16 +119,9 @@ def command(
     if export:
         click.echo(_export(ctx, export, image), nl=False)
         return
-    from fluxtui.engine.endpoints import EndpointError
-    from fluxtui.engine.process import Engine, Listening
-    from fluxtui.engine.runtime.artifacts import ArtifactError
-    from fluxtui.engine.runtime.logs import logging_to
+    from fluxtui.engine.process import Listening
     from fluxtui.engine.runtime.settings import EngineSettings
-    from fluxtui.engine.runtime.storage import StorageError, default_directory, locked
-    from fluxtui.kube.errors import ConfigError
-    from fluxtui.kube.kubeconfig import load, select
-    from fluxtui.kustomize.errors import FieldError
-    from fluxtui.kustomize.labelselectors import parsed
+    from fluxtui.engine.runtime.storage import default_directory
 
     settings = EngineSettings(
         concurrent=concurrent,
@@ -143,24 +137,46 @@ def command(
     listening = Listening(artifacts=storage_addr, advertised=storage_adv_addr, metrics=metrics_addr, health=health_addr)
     storage = storage_path or default_directory()
     file = log_file or storage / "engine.jsonl"
+    raise SystemExit(_reconcile(settings, listening, storage, (LEVELS[log_level], file), kubeconfigs, patterns))
+
+
+def _reconcile(
+    settings: EngineSettings,
+    listening: Listening,
+    storage: Path,
+    log: tuple[int, Path],
+    kubeconfigs: Sequence[str],
+    patterns: Sequence[str],
+) -> int:
+    """Run the engine until a signal; the exit code. `log` is the level and the file."""
+    from fluxtui.engine.endpoints import EndpointError
+    from fluxtui.engine.process import Engine
+    from fluxtui.engine.runtime.artifacts import ArtifactError
+    from fluxtui.engine.runtime.logs import logging_to
+    from fluxtui.engine.runtime.storage import StorageError, locked
+    from fluxtui.kube.errors import ConfigError
+    from fluxtui.kube.kubeconfig import load, select
+    from fluxtui.kustomize.errors import FieldError
+    from fluxtui.kustomize.labelselectors import parsed
+
     try:
-        parsed(watch_label_selector)
+        parsed(settings.label_selector)
         kubeconfig = load(kubeconfigs)
         contexts = select(kubeconfig, patterns)
-        with locked(storage) as identity, logging_to(LEVELS[log_level], file):
+        with locked(storage) as identity, logging_to(*log):
             engine = Engine(
                 settings,
                 storage,
                 identity,
                 listening=listening,
-                log_file=file,
+                log_file=log[1],
                 on_ready=lambda line: click.echo(json.dumps(line)),
             )
             asyncio.run(_run(engine, contexts, _changes(kubeconfigs, patterns, kubeconfig)))
     except (ConfigError, StorageError, ArtifactError, EndpointError, FieldError, OSError) as error:
         click.echo(f"fluxtui engine: {error}", err=True)
-        raise SystemExit(2) from error
-    raise SystemExit(0 if engine.has_led else 1)
+        return 2
+    return 0 if engine.has_led else 1
 
 
 def _export(ctx: click.Context, export: str, image: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from fluxtui.engine import installation
 from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.errors import KubeError, NotFound
 from fluxtui.kube.kubeconfig import Context
-from tests import apiserver
 from tests.cli.conftest import Fleet
 from tests.fleet.live import create, eventually
 from tests.fleet.objects import flux, ready
@@ -32,22 +31,13 @@ KS = {"path": "./apps", "prune": True, "sourceRef": {"kind": "GitRepository", "n
 OWNED = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 
 
-@pytest.fixture(scope="module")
-def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
-    binaries = apiserver.assets()
-    if binaries is None:
-        pytest.skip(apiserver.MISSING)
-    with apiserver.running(binaries, tmp_path_factory.mktemp("apiserver")) as context:
-        yield context
-
-
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.peers)])
 async def fleet(request: pytest.FixtureRequest, start: Start, tmp_path: Path) -> AsyncIterator[Fleet]:
     """One cluster without Flux, `one`."""
     if request.param == "sandbox":
         yield await start("one", flux=False)
         return
-    context: Context = request.getfixturevalue("real_server")
+    context: Context = request.getfixturevalue("own_server")
     found = Fleet(tmp_path / "kubeconfig")
     parts = {
         "clusters": [{"name": "one", "cluster": context.cluster}],

@@ -6,15 +6,13 @@ import asyncio
 import itertools
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
-from fluxtui.kube.kubeconfig import Context
 from fluxtui.sandbox.cluster import SandboxCluster
-from tests import apiserver
 
 Object = dict[str, Any]
 
@@ -104,15 +102,6 @@ class Api:
                 if len(events) == count:
                     break
         return events
-
-
-@pytest.fixture(scope="session")
-def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
-    binaries = apiserver.assets()
-    if binaries is None:
-        pytest.skip(apiserver.MISSING)
-    with apiserver.running(binaries, tmp_path_factory.mktemp("apiserver")) as context:
-        yield context
 
 
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.peers)])

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ from fluxtui.kube.memory import Memory
 from fluxtui.kube.plan import ApplyOptions, Marks
 from fluxtui.kube.prune import PruneError, PruneOptions, prune
 from fluxtui.sandbox.cluster import SandboxCluster
-from tests import apiserver
 
 Object = dict[str, Any]
 OWNER = {"example.com/name": "apps", "example.com/namespace": "flux-system"}
@@ -35,15 +34,6 @@ MARKS = Marks(
 )
 OPTIONS = ApplyOptions(manager="kustomize-controller", owner=OWNER, marks=MARKS)
 _NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
-    binaries = apiserver.assets()
-    if binaries is None:
-        pytest.skip(apiserver.MISSING)
-    with apiserver.running(binaries, tmp_path_factory.mktemp("apiserver")) as context:
-        yield context
 
 
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.peers)])

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Unauthorized, UnknownKind
 from fluxtui.kube.gate import Gate
-from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.resources import Resource
 from fluxtui.kube.watch import Phase, Timing
 from fluxtui.sandbox.cluster import SandboxCluster
-from tests import apiserver
 from tests.kube.following import follow
 from tests.kube.support import CONFIG_MAPS, until
 from tests.kube.test_faults import context_of, named
-
-pytest_plugins = ("tests.fixtures_sandbox",)
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
-    """A real kube-apiserver for the tests of this module."""
-    binaries = apiserver.assets()
-    if binaries is None:
-        pytest.skip(apiserver.MISSING)
-    with apiserver.running(binaries, tmp_path_factory.mktemp("apiserver")) as context:
-        yield context
 
 
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.peers)])
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     """A client of either server."""
     if request.param == "real":
-        async with Client(request.getfixturevalue("real")) as made:
+        async with Client(request.getfixturevalue("real_server")) as made:
             yield made
     else:
         async with SandboxCluster("sandbox") as cluster, Client(context_of(cluster)) as made:

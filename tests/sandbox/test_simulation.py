@@ -179,7 +179,11 @@ async def test_what_is_never_ready_runs_out_of_time(world: World) -> None:
     obj = workload("Deployment", {"behavior": "never-ready"}, progressDeadlineSeconds=1)
     await world.made("deployments", obj, APPS)
     await world.became("deployments", "web", APPS, "Progressing", "False", "ProgressDeadlineExceeded")
-    assert "Unhealthy" in await world.reasons((await pods(world))[0]["metadata"]["name"])
+
+    async def unhealthy() -> bool:
+        return "Unhealthy" in await world.reasons((await pods(world))[0]["metadata"]["name"])
+
+    await eventually(unhealthy)
 
 
 async def test_a_workload_may_carry_the_annotations_itself(world: World) -> None:
