@@ -134,7 +134,7 @@ async def test_a_cluster_that_dies_is_unreachable_and_comes_back_without_ghosts(
         await cluster.faults.clear()
         await eventually(lambda: phase(fleet) is Phase.LIVE, within=40)
         await eventually(lambda: names(fleet) == {"stays"})
-        assert fleet.mirror.rows[ref("ks", "stays", "east")].state is State.FAILED
+        await eventually(lambda: fleet.mirror.rows[ref("ks", "stays", "east")].state is State.FAILED)
 
 
 def _is_lost(fleet: Fleet, name: str) -> bool:
