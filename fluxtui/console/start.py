@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import gc
 import os
+import select
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
@@ -52,22 +55,43 @@ def check(settings: Settings) -> None:
         raise SettingsError("\n".join(problems))
 
 
+def on_terminal() -> bool:
+    """Whether keys come from a terminal and Textual, which draws on standard error, reaches one."""
+    return all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__))
+
+
+def end_with_terminal(descriptor: int) -> None:
+    """Wait until the terminal behind `descriptor` has gone, then hang up on this process.
+
+    The kernel sends SIGHUP only to the session that a terminal controls. Textual would read the end of a closed
+    one for ever, and its loop may be blocked on a writer that died, so nothing is left to leave in an orderly way.
+    """
+    poll = select.poll()
+    # POLLHUP and POLLERR are reported unasked.
+    poll.register(descriptor, 0)
+    poll.poll()
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
 def run(start: Start) -> int:
     """Open the console and stay until the user leaves; returns the exit code.
 
-    Raises SettingsError before anything is drawn when the settings can't be used.
+    Raises SettingsError before anything is drawn when the settings can't be used or there is no terminal.
     """
     # Read by Textual when it is imported.
     wishes = SAVING if start.settings.console.saver else {"TEXTUAL_FPS": FRAMES}
     for name, value in wishes.items():
         os.environ.setdefault(name, value)
     check(start.settings)
+    if not on_terminal():
+        raise SettingsError("the console needs a terminal: standard input or standard error is redirected")
     # Until the first frame there is nothing to collect; the app switches it on again.
     gc.disable()
     from fluxtui.console.app import ConsoleApp
     from fluxtui.kube.limits import raise_open_files
 
     raise_open_files()
+    threading.Thread(target=end_with_terminal, args=(0,), name="terminal", daemon=True).start()
     app = ConsoleApp(start)
     app.run(mouse=start.settings.console.mouse)
     if app.crash_report:

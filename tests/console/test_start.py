@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +111,27 @@ def test_problems_of_the_keymap_come_all_at_once() -> None:
         check(Settings(console=ConsoleSettings(keymap={"reconcil": "R", "suspendd": "s"})))
 
 
+def test_without_a_terminal_to_draw_on_the_console_says_so(kubeconfig: Path) -> None:
+    code, said = run("console", "--kubeconfig", str(kubeconfig))
+    assert code == 2
+    assert said == "fluxtui: the console needs a terminal: standard input or standard error is redirected\n"
+
+
+def test_a_terminal_that_vanishes_takes_the_console_with_it(kubeconfig: Path) -> None:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "fluxtui", "console", "--kubeconfig", str(kubeconfig)]
+    # A session of its own, so that the kernel sends no SIGHUP.
+    console = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    try:
+        assert select.select([master], [], [], 20)[0], "the console drew nothing"
+        os.close(master)
+        assert console.wait(10) == -signal.SIGHUP
+    finally:
+        console.kill()
+        console.wait(5)
+
+
 async def test_without_a_kubeconfig_the_console_opens_with_a_word_of_welcome() -> None:
     console = app(Still({}), origin="~/.kube/config")
     async with console.run_test(size=(80, 24)) as pilot:
@@ -175,6 +199,8 @@ def test_saver_asks_for_few_colours_and_frames(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(fluxtui.console.app, "ConsoleApp", Shown)
     monkeypatch.setattr("fluxtui.console.start.gc.disable", lambda: None)
+    monkeypatch.setattr("fluxtui.console.start.on_terminal", lambda: True)
+    monkeypatch.setattr("fluxtui.console.start.end_with_terminal", lambda _: None)
     assert run(Start(settings=laid_over(Settings(), saver=True))) == 0
     assert {name: os.environ[name] for name in SAVING} == SAVING
     assert seen[0].settings.console.saver
