@@ -61,16 +61,17 @@ def on_terminal() -> bool:
 
 
 def end_with_terminal(descriptor: int) -> None:
-    """Wait until the terminal behind `descriptor` has gone, then hang up on this process.
+    """Wait until the terminal behind `descriptor` has gone, then end the process as SIGHUP would.
 
-    The kernel sends SIGHUP only to the session that a terminal controls. Textual would read the end of a closed
-    one for ever, and its loop may be blocked on a writer that died, so nothing is left to leave in an orderly way.
+    The kernel sends SIGHUP only to the session that a terminal controls, and `nohup` has it ignored. Textual would
+    read the end of a closed terminal for ever, and its loop may be blocked on a writer that died, so nothing is left
+    to leave in an orderly way.
     """
     poll = select.poll()
     # POLLHUP and POLLERR are reported unasked.
     poll.register(descriptor, 0)
     poll.poll()
-    os.kill(os.getpid(), signal.SIGHUP)
+    os._exit(128 + signal.SIGHUP)
 
 
 def run(start: Start) -> int:

@@ -18,7 +18,7 @@ import msgspec
 
 from fluxtui.api.kinds import BY_KIND, is_flux_group
 from fluxtui.fleet import probe
-from fluxtui.fleet.clusters import ClusterInfo, Phase
+from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import LOST_AFTER
@@ -37,6 +37,8 @@ CHUNK = 100
 """Objects folded into the mirror before the loop may do something else: some 2 ms."""
 LEASES_EVERY = 20.0
 """Seconds between looks at the Leases."""
+LEASES_STIRRED = 2.0
+"""The same where nobody held one and yet an object changes: somebody has begun to work there."""
 DISCOVERY_EVERY = 60.0
 """Seconds between discoveries; an unchanged answer costs the server a 304."""
 DISCOVERY_WITHOUT_FLUX = 10.0
@@ -83,6 +85,8 @@ class Collector:
         self._problem_since = 0.0
         self._news = asyncio.Event()
         self._leases = probe.LeaseWatch()
+        self._stirred = asyncio.Event()
+        """An object changed on a cluster where nobody reconciles."""
         self._facts = ClusterInfo(id=context.id, server=context.host)
         """What is known beside the phase."""
 
@@ -189,6 +193,8 @@ class Collector:
             if len(batch.upserts) > CHUNK:
                 await asyncio.sleep(0)
         self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)
+        if self._facts.mode is Mode.NONE:
+            self._stirred.set()
         if batch.replace:
             self._mirror.retain(cluster, group, kind, seen)
             self._listed.add((group, kind))
@@ -296,7 +302,16 @@ class Collector:
                 logger.debug("%s: %s", self.context.id, error)
             self._news.set()
             if client.liveness.error is None:
-                await asyncio.sleep(LEASES_EVERY * random.uniform(0.8, 1.2))
+                await self._until_next_look()
+
+    async def _until_next_look(self) -> None:
+        self._stirred.clear()
+        every = LEASES_EVERY * random.uniform(0.8, 1.2)
+        soonest = min(LEASES_STIRRED, every)
+        await asyncio.sleep(soonest)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(every - soonest):
+                await self._stirred.wait()
 
     async def _probe(self, client: Client) -> None:
         began = time.perf_counter()

@@ -215,6 +215,19 @@ async def test_the_leases_say_who_reconciles(start: Start) -> None:
         await eventually(lambda: fleet.mirror.rows[ref("ks", "apps", "east")].state is State.READY)
 
 
+async def test_who_begins_to_reconcile_is_seen_with_the_first_change(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "LEASES_EVERY", 3600.0)
+    monkeypatch.setattr(collector, "LEASES_STIRRED", 0.1)
+    _, client = await start("east")
+    async with running(client.context) as fleet:
+        await eventually(lambda: fleet.mirror.clusters["east"].mode is Mode.NONE)
+        await create(client, lease("kustomize-controller", "fluxtui_host_1", time.time()))
+        await create(client, flux("ks", "apps", ready(), spec=KS))
+        await eventually(lambda: fleet.mirror.clusters["east"].mode is Mode.EMBEDDED)
+
+
 async def test_the_version_of_flux_comes_from_its_deployments_or_its_crds(start: Start) -> None:
     _, client = await start("east")
     labels = {"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/version": "v2.9.4"}
