@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tree": ("fluxtui.cli.tree", "Print what an object manages, as a tree."),
     "trace": ("fluxtui.cli.trace", "Print the chain from an object to its source."),
     "build": ("fluxtui.cli.build", "Build a kustomization directory."),
+    "envsubst": ("fluxtui.cli.envsubst", "Substitute environment variables in a text, as Flux does."),
     "engine": ("fluxtui.cli.engine", "Run the GitOps engine for clusters without Flux controllers."),
     "install": ("fluxtui.cli.install", "Install the Flux CRDs and the flux-system namespace."),
     "uninstall": ("fluxtui.cli.uninstall", "Remove what install has put there."),
