@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from fluxtui.kube.batch import Refused, each
+from fluxtui.kube.batch import Batch, Refused, each
 from fluxtui.kube.changes import Action, Change, ChangeSet
 from fluxtui.kube.errors import ApiError, Conflict, Invalid, KubeError, NotFound
 from fluxtui.kube.health import HealthError, wait_until_ready
@@ -65,28 +65,38 @@ class Applier:
                 await self._settle(list(done)[start:], options, done)
         return done
 
-    async def preview(self, objects: Iterable[Object], options: ApplyOptions) -> list[Plan]:
+    async def preview(
+        self, objects: Iterable[Object], options: ApplyOptions, refused: list[str] | None = None
+    ) -> list[Plan]:
         """What `apply` would do, by dry runs; nothing is written.
 
-        An object whose namespace or definition is itself new in the set counts as created. Raises ApplyError for
-        objects that would be refused.
+        An object whose namespace or definition is itself new in the set counts as created. What would be refused is
+        put into `refused`, a sentence for each object, and has no plan; without that list it raises ApplyError.
         """
         prepared = _prepared(objects, options)
         plans: list[Plan] = []
         for stage in _stages(prepared):
             created = {identity_of(plan.desired) for plan in plans if plan.action is Action.CREATED}
             waiting = [obj for obj in stage if _needs_one_of(obj, created, prepared)]
-            plans += await self._plan([obj for obj in stage if obj not in waiting], options, ChangeSet())
+            batch = await self._planned([obj for obj in stage if obj not in waiting], options)
+            if batch.failures and refused is None:
+                raise ApplyError(batch.failures, ChangeSet(), attempted=False)
+            plans += batch.results
+            if refused is not None:
+                refused += batch.failures
             plans += [Plan(obj, Action.CREATED, None, obj) for obj in waiting]
         return plans
 
     async def _plan(self, stage: Sequence[Object], options: ApplyOptions, done: ChangeSet) -> list[Plan]:
-        planner = Planner(self._client, self._memory, options)
-        await planner.prefetch(stage)
-        batch = await each(stage, planner.plan, options.concurrency, identity_of)
+        batch = await self._planned(stage, options)
         if batch.failures:
             raise ApplyError(batch.failures, done, attempted=False)
         return batch.results
+
+    async def _planned(self, stage: Sequence[Object], options: ApplyOptions) -> Batch[Plan]:
+        planner = Planner(self._client, self._memory, options)
+        await planner.prefetch(stage)
+        return await each(stage, planner.plan, options.concurrency, identity_of)
 
     async def _write(self, plans: Sequence[Plan], options: ApplyOptions, done: ChangeSet) -> None:
         """Write plans: kind after kind in the order of the set, objects of one kind at once."""

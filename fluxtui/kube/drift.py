@@ -23,11 +23,11 @@ def has_drifted(live: Object, applied: Object, ignored: Sequence[str] = ()) -> b
 
     Status and other metadata do not count, nor do the fields at the JSON pointers `ignored`.
     """
-    if labels_of(_without(live, ignored)) != labels_of(_without(applied, ignored)):
+    if labels_of(without(live, ignored)) != labels_of(without(applied, ignored)):
         return True
-    if annotations_of(_without(live, ignored)) != annotations_of(_without(applied, ignored)):
+    if annotations_of(without(live, ignored)) != annotations_of(without(applied, ignored)):
         return True
-    return _content(_without(live, ignored)) != _content(_without(applied, ignored))
+    return _content(without(live, ignored)) != _content(without(applied, ignored))
 
 
 def payload(desired: Object, live: Object, applied: Object, ignored: Sequence[str], manager: str) -> Object:
@@ -75,7 +75,8 @@ def _content(obj: Object) -> Object:
     return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
 
 
-def _without(obj: Object, pointers: Sequence[str]) -> Object:
+def without(obj: Object, pointers: Sequence[str]) -> Object:
+    """A copy without the fields at JSON pointers."""
     if not pointers:
         return obj
     done = deepcopy(obj)

@@ -72,6 +72,24 @@ async def prune(client: Client, stale: Inventory, options: PruneOptions, memory:
     return done
 
 
+async def preview(client: Client, stale: Inventory, options: PruneOptions) -> ChangeSet:
+    """What `prune` would do with what is still there; nothing is deleted. Raises PruneError for what can't be read."""
+
+    async def look(identity: Identity) -> Change | None:
+        live = await _read(client, identity, stale.version(identity))
+        if live is None:
+            return None
+        action = Action.SKIPPED if _is_kept(live, options) else Action.DELETED
+        return Change(identity, stale.version(identity), action, live)
+
+    ordered = sorted(stale, key=lambda identity: identity.order, reverse=True)
+    batch = await each(ordered, look, options.concurrency)
+    changes = ChangeSet(change for change in batch.results if change is not None)
+    if batch.failures:
+        raise PruneError(batch.failures, changes)
+    return changes
+
+
 async def _delete(client: Client, identity: Identity, version: str, options: PruneOptions) -> Change:
     """Delete one object, if what was read of it still holds when it is deleted: another owner may take it meanwhile."""
     for _ in range(ATTEMPTS):

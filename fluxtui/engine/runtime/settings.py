@@ -30,6 +30,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool = True
     """Stop, each with a reason of its own, before applying text with unresolved variables, and before a prune of
     everything; False is upstream's behaviour."""
+    strict_substitution: bool = True
+    """Refuse variables that have neither a value nor a default, as upstream does; without it, they are empty."""
     drift_detection: bool = True
     """Watch what was applied, and correct a foreign change at once instead of at the interval."""
     drift_kinds: int = 40

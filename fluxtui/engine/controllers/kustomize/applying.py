@@ -28,7 +28,7 @@ async def apply_objects(run: Run) -> None:
     work = run.shared(Work)
     message = phase(run, "Detecting drift")
     try:
-        options = _options(run)
+        options = apply_options(run)
         work.before = Inventory.of_status(run.status.get("inventory"))
     except (IgnoreError, InventoryError) as error:
         raise failed(run, RECONCILIATION_FAILED, str(error)) from error
@@ -68,7 +68,8 @@ async def collect_garbage(run: Run) -> None:
     run.event("Normal", PROGRESSING, str(deleted))
 
 
-def _options(run: Run) -> ApplyOptions:
+def apply_options(run: Run) -> ApplyOptions:
+    """How the objects of a run are applied. Raises IgnoreError."""
     spec = run.object.spec
     return ApplyOptions(
         manager=policy.MANAGER,

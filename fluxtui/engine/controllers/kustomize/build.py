@@ -55,6 +55,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Substitute even without variables."""
     expects_variables: bool = False
     """Refuse variables that stay because there is no value for any."""
+    strict: bool = True
+    """Refuse variables without value or default; without it, they are empty."""
+    ignored: frozenset[str] = frozenset()
+    """Absolute paths of files and directories that are not collected where there is no kustomization."""
     decrypted: Mapping[str, bytes] = {}
     """Plain texts of encrypted files, by absolute path."""
 
@@ -75,7 +79,7 @@ def make(order: Order) -> Built:
 def render(order: Order) -> list[Object]:
     """Run kustomize. Raises BuildFailed."""
     try:
-        files = {**order.decrypted, **kustomization(order.directory, order.additions)}
+        files = {**order.decrypted, **kustomization(order.directory, order.additions, order.ignored)}
         fs = OverlayFileSystem(RealFileSystem(order.root), files)
         resources = build(order.directory, fs=fs, options=Options(reorder="none", restrict_root=False))
     except (KustomizeError, OSError, RecursionError) as error:
@@ -92,7 +96,7 @@ def finish(objects: list[Object], order: Order) -> Built:
         try:
             if order.expects_variables and not order.variables and not order.always:
                 refuse_expansions(map(Resource, objects))
-            objects = substitute(map(Resource, objects), order.variables, always=order.always)
+            objects = substitute(map(Resource, objects), order.variables, always=order.always, strict=order.strict)
         except UnresolvedError as error:
             raise UnresolvedVariables(str(error)) from None
         except SubstituteError as error:

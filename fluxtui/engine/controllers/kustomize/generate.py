@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Container
 from typing import Any
 
 import msgspec
@@ -49,11 +50,12 @@ def additions_of(spec: KustomizationSpec) -> Additions:
     )
 
 
-def kustomization(directory: str, additions: Additions) -> dict[str, bytes]:
+def kustomization(directory: str, additions: Additions, ignored: Container[str] = frozenset()) -> dict[str, bytes]:
     """Files (absolute path → content) to lay over a directory, so that building it gives what Flux would build.
 
-    Empty when the directory's own kustomization is built as it is. Raises KustomizeError for a kustomization that
-    can't be read, and for a component that is not a local path.
+    Manifests whose absolute paths are `ignored` are not collected. Empty when the directory's own kustomization is
+    built as it is. Raises KustomizeError for a kustomization that can't be read, and for a component that is not a
+    local path.
     """
     own = _find(directory)
     if own and additions == Additions():
@@ -65,7 +67,7 @@ def kustomization(directory: str, additions: Additions) -> dict[str, bytes]:
             return {}
     else:
         own = posixpath.join(directory, NAMES[0])
-        document = {**_API, **_collected(directory)}
+        document = {**_API, **_collected(directory, ignored)}
     return {own: documents.write(_added(document, additions, directory)).encode()}
 
 
@@ -77,19 +79,21 @@ def _find(directory: str) -> str:
     return ""
 
 
-def _collected(directory: str) -> dict[str, Any]:
+def _collected(directory: str, ignored: Container[str]) -> dict[str, Any]:
     """All manifests below a directory; a sub-directory with a kustomization of its own counts as a whole."""
-    found = _manifests(directory, ".")
+    found = _manifests(directory, ".", ignored)
     # An empty kustomization would be refused.
     return {"resources": found} if found else {"namespace": _EMPTY}
 
 
-def _manifests(directory: str, relative: str) -> list[str]:
+def _manifests(directory: str, relative: str, ignored: Container[str]) -> list[str]:
     found: list[str] = []
     for entry in sorted(os.scandir(directory), key=lambda item: item.name):
         path = f"{relative}/{entry.name}"
+        if entry.path in ignored:
+            continue
         if entry.is_dir(follow_symlinks=False):
-            found += [path] if _find(entry.path) else _manifests(entry.path, path)
+            found += [path] if _find(entry.path) else _manifests(entry.path, path, ignored)
         elif entry.is_file() and entry.name.endswith((".yaml", ".yml")):
             found.append(path)
     return found

@@ -192,6 +192,8 @@ class KustomizationReconciler(Reconciler[Kustomization]):
             additions=additions_of(spec),
             variables=await self._variables(run),
             always=always,
+            strict=settings.strict_substitution,
+            ignored=work.ignored,
             expects_variables=settings.strict and spec.post_build is not None and bool(spec.post_build.substitute_from),
         )
         work.built = await self._built(run, order)

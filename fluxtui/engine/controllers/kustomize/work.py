@@ -42,6 +42,8 @@ class Work(msgspec.Struct):
     """The directory of the artifact."""
     directory: str = ""
     """`spec.path` in it."""
+    ignored: frozenset[str] = frozenset()
+    """Absolute paths below the root that are not collected: what an artifact would not have."""
     client: Client | None = None
     """Applies to the target cluster, as the ServiceAccount if there is one."""
     memory: Memory = msgspec.field(default_factory=Memory)
