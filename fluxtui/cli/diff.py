@@ -51,7 +51,11 @@ answer, or wrong usage, settings or kubeconfig."""
 
 @click.group(cls=KindGroup)
 def command() -> None:
-    """Show what would change in clusters, without changing it."""
+    """Show what would change in clusters, without changing it.
+
+    Exit codes: 0 nothing would change; 1 something would; 2 something could not be built or compared, a cluster did
+    not answer, or wrong usage.
+    """
 
 
 @command.command("kustomization", help=HELP)
