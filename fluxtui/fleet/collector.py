@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 CHUNK = 100
 """Objects folded into the mirror before the loop may do something else: some 2 ms."""
 LEASES_EVERY = 20.0
-"""Seconds between looks at the Leases."""
+"""Seconds between looks at the Leases, at most: less than `liveness.QUIET`, so that their answer tells that the server
+is there, and nothing else need be asked."""
 LEASES_STIRRED = 2.0
 """The same where nobody held one and yet an object changes: somebody has begun to work there."""
 DISCOVERY_EVERY = 60.0
@@ -46,7 +47,7 @@ DISCOVERY_WITHOUT_FLUX = 10.0
 VERSIONS_EVERY = 600.0
 LATENCY_STEP = 0.01
 """Seconds by which a latency must change to be news."""
-_PATIENCE = 10.0
+_PATIENCE = 8.0
 
 KindKey = tuple[str, str]
 
@@ -125,7 +126,8 @@ class Collector:
         attempt = 0
         while True:
             try:
-                await client.alive()
+                # What it serves is as good a question to find out whether it is there as any other.
+                await client.alive(client.resources)
                 served = await client.resources()
             except KubeError as error:
                 self._trouble(error)
@@ -306,12 +308,12 @@ class Collector:
 
     async def _until_next_look(self) -> None:
         self._stirred.clear()
-        every = LEASES_EVERY * random.uniform(0.8, 1.2)
-        soonest = min(LEASES_STIRRED, every)
-        await asyncio.sleep(soonest)
+        every = LEASES_EVERY * random.uniform(0.8, 1.0)
+        soonest = time.monotonic() + min(LEASES_STIRRED, every)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(every - soonest):
+            async with asyncio.timeout(every):
                 await self._stirred.wait()
+        await asyncio.sleep(max(0.0, soonest - time.monotonic()))
 
     async def _probe(self, client: Client) -> None:
         began = time.perf_counter()

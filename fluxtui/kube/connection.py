@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -165,12 +165,13 @@ class Connection:
             finally:
                 self.liveness.closed(stream)
 
-    async def alive(self) -> None:
+    async def alive(self, ask: Callable[[], Awaitable[object]] | None = None) -> None:
         """Return when the server is known to be there; ask it at the right time otherwise, one asker for all.
 
-        Raises KubeError when it is not; call again to wait for the next attempt.
+        `ask` puts another question than the usual one. Raises KubeError when the server is not there; call again to
+        wait for the next attempt.
         """
-        await self.liveness.up(self._probe)
+        await self.liveness.up((lambda _: ask()) if ask else self._probe)
 
     async def _probe(self, within: float | None) -> None:
         await self._connection().request(

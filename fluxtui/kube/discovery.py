@@ -104,7 +104,8 @@ class _Part(msgspec.Struct):
 
 
 class Discovery:
-    """Asks `/api` and `/apis`; remembers both with their tags, so that an unchanged answer costs a 304."""
+    """Asks `/api` and `/apis`; remembers what they say. `/apis` is asked again with its tag, so that an unchanged answer
+    costs a 304; the core group is what the server was built with, and never asked about again."""
 
     def __init__(self, get: Get) -> None:
         self._get = get
@@ -130,6 +131,8 @@ class Discovery:
 
     async def _ask(self, root: str) -> _Part:
         kept = self._parts.get(root)
+        if kept is not None and root == "/api":
+            return kept
         headers = {"Accept": f"{_AGGREGATED},application/json"}
         if kept is not None and kept.etag:
             headers["If-None-Match"] = kept.etag

@@ -3,8 +3,9 @@
 A dead connection ends a watch by itself, but a frozen server, or a network that swallows packets, only says nothing.
 Bookmarks come once a minute, which is too late for rows that shall be greyed within 30 s. So, when a cluster with open
 watches said nothing at all for QUIET seconds, it is asked one cheap question (GET /version, a static answer of some 400
-bytes that anybody may read); no answer within PATIENCE seconds ends all its streams. That is one request a quarter of a
-minute for a quiet cluster and none for a busy one, and detection after at most QUIET + PATIENCE = 23 s.
+bytes that anybody may read); no answer within PATIENCE seconds ends all its streams. That is three requests a minute
+for a quiet cluster, none for a busy one or one that is asked something else meanwhile, and detection after at most
+QUIET + PATIENCE = 29 s.
 
 While a cluster is down, one question at a time asks for it, with growing and jittered pauses; all its watches wait for
 the answer instead of knocking one by one.
@@ -21,14 +22,14 @@ from typing import Protocol
 
 from fluxtui.kube.errors import ApiError, AuthError, ConfigError, KubeError, Unreachable
 
-QUIET = 15.0
+QUIET = 21.0
 PATIENCE = 8.0
 MAX_PAUSE = 30.0
 """Longest pause between two attempts, in seconds."""
 _FIRST_PAUSE = 0.5
 
 
-Probe = Callable[[float | None], Awaitable[None]]
+Probe = Callable[[float | None], Awaitable[object]]
 
 
 class Abortable(Protocol):

@@ -217,7 +217,7 @@ async def test_discovery_that_brings_a_kind_wakes_its_watch() -> None:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if request.path in ("/api", "/apis"):
-            items = served if request.path == "/api" else []
+            items = served if request.path == "/apis" else []
             return web.json_response({"kind": "APIGroupDiscoveryList", "items": items})
         if request.path == "/version":
             return web.json_response({})
@@ -239,7 +239,7 @@ async def test_discovery_that_brings_a_kind_wakes_its_watch() -> None:
         await until(lambda: states and states[-1].phase is Phase.ABSENT)
         await client.resources()
         kind = {"resource": "configmaps", "responseKind": {"kind": "ConfigMap"}, "scope": "Namespaced", "verbs": []}
-        served.append({"metadata": {"name": ""}, "versions": [{"version": "v1", "resources": [kind]}]})
+        served.append({"metadata": {"name": "toys.test"}, "versions": [{"version": "v1", "resources": [kind]}]})
         await client.resources(refresh=True)
         await until(lambda: states[-1].phase is Phase.LIVE)
         task.cancel()
