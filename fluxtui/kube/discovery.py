@@ -104,8 +104,11 @@ class _Part(msgspec.Struct):
 
 
 class Discovery:
-    """Asks `/api` and `/apis`; remembers what they say. `/apis` is asked again with its tag, so that an unchanged answer
-    costs a 304; the core group is what the server was built with, and never asked about again."""
+    """Asks `/api` and `/apis` and remembers what they say.
+
+    `/apis` is asked again with its tag, so that an unchanged answer costs a 304; the core group is what the server was
+    built with, and is not asked about again.
+    """
 
     def __init__(self, get: Get) -> None:
         self._get = get
