@@ -6,6 +6,7 @@ binding is active; a scope sees its parents' bindings too, so the same key may n
 
 from __future__ import annotations
 
+import dataclasses
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -26,9 +27,12 @@ GROUPS: tuple[Binding.Group, ...] = (MOVE, FIND, ACT, MARK, SHOW, TEXT, PROGRAM,
 
 
 def _key(keys: str, action: str, identity: str, description: str, tooltip: str, group: Binding.Group) -> Binding:
-    # Keys that move the focus act at once: what is typed behind them in the same breath belongs to the new focus.
-    hurried = identity in ("filter", "commands", "next-field", "previous-field")
-    return Binding(keys, action, description, show=False, priority=hurried, tooltip=tooltip, id=identity, group=group)
+    # Keys act at once and in their order: what is typed behind one that moves the focus belongs to the new focus. Only
+    # what must be a letter while one is typing waits until nobody else wants it.
+    patient = (group is FIELDS and identity not in ("next-field", "previous-field")) or identity in ("quit", "theme")
+    return Binding(
+        keys, action, description, show=False, priority=not patient, tooltip=tooltip, id=identity, group=group
+    )
 
 
 APP: tuple[Binding, ...] = (
@@ -75,7 +79,7 @@ FLEET: tuple[Binding, ...] = (
     _key("y", "tab('yaml')", "yaml", "yaml", "The object as YAML", SHOW),
     _key("tab", "switch_pane", "switch-pane", "other pane", "Between tree and pane", SHOW),
     _key("z", "zoom", "zoom", "zoom", "Active side alone, and back", SHOW),
-    _key("slash", "filter", "filter", "filter", "Filter the fleet as you type", FIND),
+    _key("slash", "filter", "filter", "filter", "Filter the fleet; in the pane, search", FIND),
     _key("V", "next_view(1)", "view", "view", "Next view of the fleet", FIND),
     _key("left_square_bracket", "history(-1)", "history-back", "back", "The object looked at before", FIND),
     _key("right_square_bracket", "history(1)", "history-forward", "forward", "The object looked at after", FIND),
@@ -173,10 +177,16 @@ CHAINS: tuple[tuple[str, ...], ...] = (
 """Which scopes are active together, innermost first."""
 
 
-def named(identities: Sequence[str]) -> list[Binding]:
-    """The bindings of these ids, in that order."""
+PANE_WORDS: Mapping[str, str] = {"filter": "search"}
+"""What a binding is called in the footer while the pane has the focus, where it does something else there."""
+
+
+def footer(place: str) -> list[Binding]:
+    """The bindings of a footer (a key of `FOOTERS`), called as it calls them."""
     table = {binding.id: binding for binding in all_bindings()}
-    return [table[identity] for identity in identities]
+    found = [table[identity] for identity in FOOTERS[place]]
+    words = PANE_WORDS if place == "document" else {}
+    return [dataclasses.replace(each, description=words.get(each.id or "", each.description)) for each in found]
 
 
 def all_bindings() -> Iterator[Binding]:

@@ -191,8 +191,8 @@ def palette(variables: Mapping[str, str], *, colour: bool = True) -> Palette:
     if not colour:
         return _MONOCHROME
 
-    def fore(token: str, **attributes: bool) -> Style:
-        return Style(color=variables[token], **attributes)  # type: ignore[arg-type]
+    def fore(token: str, *, bold: bool = False) -> Style:
+        return Style(color=variables[token], bold=bold or None)
 
     cursor = Style(bgcolor=variables["cursor"])
     mark = Style(bgcolor=variables["mark"])

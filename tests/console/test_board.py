@@ -160,11 +160,33 @@ async def test_letters_typed_right_behind_the_slash_belong_to_the_filter() -> No
         assert pilot.app.screen is screen
 
 
+async def test_keys_that_come_in_one_bunch_act_in_their_order() -> None:
+    async with opened() as (pilot, screen):
+        field = screen.filter_line.field
+        for key in ("j", "j", "/", "k", "x", "backspace", "s", "enter"):
+            pilot.app.post_message(_key(pilot, key))
+        await pilot.pause(0.1)
+        assert field.value == "ks"
+        for key in ("/", "ctrl+u", "h", "r", "enter"):
+            pilot.app.post_message(_key(pilot, key))
+        await pilot.pause(0.1)
+        assert field.value == "hr"
+
+
+async def test_moves_before_a_change_of_focus_are_not_lost() -> None:
+    async with opened() as (pilot, screen):
+        for key in ("j", "j", "/"):
+            pilot.app.post_message(_key(pilot, key))
+        await pilot.pause(0.1)
+        assert screen.fleet_tree.cursor == 2
+        assert screen.focused is screen.filter_line.field
+
+
 def _key(pilot: Pilot[None], character: str) -> Any:
     from textual.events import Key
     from textual.keys import _character_to_key
 
-    event = Key(_character_to_key(character), character)
+    event = Key(_character_to_key(character), character) if len(character) == 1 else Key(character, None)
     event.set_sender(pilot.app)
     return event
 

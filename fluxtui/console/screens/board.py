@@ -151,7 +151,7 @@ class Board(Screen[None], inherit_bindings=False):
 
     def show_footer(self) -> None:
         in_pane = self.focused is not None and self.pane in self.focused.ancestors
-        bindings = keys.named(keys.FOOTERS["document" if in_pane else "tree"])
+        bindings = keys.footer("document" if in_pane else "tree")
         self.query_one("#footer", Bar).set_bits(footer(bindings, self.settings.console.keymap, self.brush.palette))
 
     def _show_notice(self, *, empty: bool) -> None:

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.fields import TextField
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class FormScreen(ModalScreen[dict[str, str] | None], inherit_bindings=False):
             for field in self._fields:
                 with Horizontal(classes="dialog-field"):
                     yield Static(Text(field.label.ljust(width), self._palette.muted), classes="dialog-label")
-                    yield Input(placeholder=field.placeholder, name=field.name, compact=True)
+                    yield TextField(placeholder=field.placeholder, name=field.name, compact=True)
             yield Static("", classes="dialog-problem")
             yield Static(self._hint(), classes="dialog-hint")
 

@@ -30,6 +30,10 @@ from fluxtui.fleet.lines import View
 from fluxtui.fleet.refs import Ref
 
 
+_BESIDE_TYPING = frozenset({"switch_pane", "clear_marks"})
+"""What keys that are no letters may do while a text is typed."""
+
+
 class FleetScreen(Board, inherit_bindings=False):
     """Answers keys and the wishes of its widgets."""
 
@@ -45,8 +49,8 @@ class FleetScreen(Board, inherit_bindings=False):
         self.fleet_tree.pending = self.actions.pending
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What begins a text is a text where one is being typed."""
-        return not (action in ("filter", "palette") and isinstance(self.focused, Input))
+        """Where a text is being typed, letters are text."""
+        return not isinstance(self.focused, Input) or action in _BESIDE_TYPING
 
     # Acting
 

@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.fields import TextField
 from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.strips import segments
 
@@ -65,7 +66,7 @@ class PaletteScreen(ModalScreen[Command | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="palette"):
-            yield Input(placeholder="a command, view, cluster or kind", id="palette-input", compact=True)
+            yield TextField(placeholder="a command, view, cluster or kind", id="palette-input", compact=True)
             yield CommandList(self._palette, id="palette-list")
 
     def on_mount(self) -> None:

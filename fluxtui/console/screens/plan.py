@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.columns import Brush
+from fluxtui.console.widgets.fields import TextField
 from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.strips import segments
 from fluxtui.fleet.actions import Action, Ending, Item, Outcome, Plan, Step
@@ -94,7 +95,7 @@ class PlanScreen(ModalScreen[None], inherit_bindings=False):
                     ("protected: type ", self._brush.palette.warning), (one_line(names), self._brush.palette.strong)
                 )
                 yield Static(words, id="plan-protected")
-                yield Input(id="plan-name", compact=True)
+                yield TextField(id="plan-name", compact=True)
             yield Static(self._hint(), id="plan-hint")
 
     def on_mount(self) -> None:
