@@ -40,18 +40,26 @@ def fields(text: str, known: Collection[str]) -> Match:
 
     Raises StatusError 400.
     """
-    tests: list[tuple[list[str], str, bool]] = []
+    tests: list[tuple[list[list[str]], str, bool]] = []
     for term in filter(None, _FIELDS.split(text)):
         name, operator, value = _field_term(text, term)
         if name not in known:
             listed = ", ".join(f'"{field}"' for field in known)
             raise bad_request(f'"{name}" is not a known field selector: only {listed}')
-        tests.append((name.split("."), value, operator == "!="))
+        tests.append((_PLACES.get(name) or [name.split(".")], value, operator == "!="))
 
     def match(obj: Object) -> bool:
-        return all((_text(obj, path) == value) is not negate for path, value, negate in tests)
+        return all((_first(obj, paths) == value) is not negate for paths, value, negate in tests)
 
     return match
+
+
+_PLACES = {"source": [["source", "component"], ["reportingComponent"]]}
+"""Selectable names that are no paths (those of Events) → the paths of which the first with a text counts."""
+
+
+def _first(obj: Object, paths: list[list[str]]) -> str:
+    return next((text for path in paths if (text := _text(obj, path))), "")
 
 
 class _Parser:

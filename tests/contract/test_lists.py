@@ -50,6 +50,27 @@ async def test_lists_are_selected_by_field(api: Api) -> None:
     assert answer.status == 400
 
 
+async def test_events_are_selected_by_who_reports_them(api: Api) -> None:
+    for name, reporter in (
+        ("a", {"source": {"component": "kustomize-controller"}}),
+        ("b", {"source": {"component": "kubelet"}, "reportingComponent": "kustomize-controller"}),
+        ("c", {"reportingComponent": "kustomize-controller", "reportingInstance": "x"}),
+    ):
+        involved = {"kind": "ConfigMap", "namespace": api.namespace, "name": "x"}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name},
+            "involvedObject": involved,
+            **reporter,
+        }
+        await api.create("events", event)
+    for field, expected in (("source", ["a", "c"]), ("reportingComponent", ["b", "c"])):
+        selector = f"{field}=kustomize-controller"
+        found = await api.send("GET", api.path("events"), fieldSelector=selector)
+        assert names(found.body) == expected, field
+
+
 async def test_a_list_comes_in_pages_of_one_moment(api: Api) -> None:
     await three(api)
     first = (await api.send("GET", api.path("configmaps"), limit="2")).body
