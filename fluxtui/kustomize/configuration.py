@@ -45,20 +45,37 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     var_reference: Specs = ()
 
     def merged(self, other: Configuration) -> Configuration:
-        """Both together. Raises FieldError when they contradict each other."""
-        if other is self or other is EMPTY:
-            return self
-        if self is EMPTY:
-            return other
+        """Both together, sorted by kind. Raises FieldError when they contradict each other.
+
+        What has the path of one that is there, and fits all that it fits, is left out: a spec for one kind takes the
+        place of that for all kinds, which it comes before.
+        """
+        if other is self or other is EMPTY or (self is EMPTY and other is default()):
+            return self if self is not EMPTY else other
         values = {
-            name: merged(getattr(self, name), getattr(other, name))
+            name: tuple(sorted(merged(getattr(self, name), getattr(other, name)), key=_rank))
             for name in self.__struct_fields__
             if name != "name_reference"
         }
-        return Configuration(**values, name_reference=_merged(self.name_reference, other.name_reference))
+        references = sorted(_merged(self.name_reference, other.name_reference), key=_rank)
+        return Configuration(**values, name_reference=tuple(references))
 
 
 EMPTY = Configuration()
+
+
+def _rank(item: FieldSpec | NameReference) -> tuple[int, str]:
+    """The order by kind: that of the output, and then the alphabet's, where what is not said comes last."""
+    rank = _kind_ranks().get(item.kind, 0)
+    return rank, f"{item.group or '~G'}_{item.version or '~V'}_{item.kind or '~K'}"
+
+
+@functools.cache
+def _kind_ranks() -> dict[str, int]:
+    order = schema.field_specs()["legacySortOrder"]
+    first, last = order["orderFirst"], order["orderLast"]
+    ranks = {kind: rank - len(first) for rank, kind in enumerate(first)}
+    return ranks | {kind: rank + 1 for rank, kind in enumerate(last)}
 
 
 @functools.cache
@@ -66,7 +83,9 @@ def default() -> Configuration:
     """What kustomize does unless told otherwise."""
     facts = {name: value for name, value in schema.field_specs().items() if name != "legacySortOrder"}
     prepare(Configuration)
-    return msgspec.convert(facts, Configuration)
+    found: Configuration = msgspec.convert(facts, Configuration)
+    values = {name: tuple(sorted(getattr(found, name), key=_rank)) for name in found.__struct_fields__}
+    return Configuration(**values)
 
 
 def load(loader: Loader, paths: Iterable[str]) -> Configuration:

@@ -33,7 +33,7 @@ def converted(value: Any, kind: type[_T], source: str, *, strict: bool = True) -
     """Plain data as a type. Raises FieldError that names `source`, the field, and a near miss.
 
     The case of field names does not count, a null is the same as nothing. Unless strict, numbers and booleans become
-    text where text is expected.
+    text where text is expected, and unknown fields are passed over.
     """
     prepare(kind)
     try:
@@ -64,6 +64,8 @@ def _shaped_fields(value: dict[str, Any], kind: type[msgspec.Struct], strict: bo
     names = {name.lower(): (name, field_type) for name, field_type in _types(kind)}
     shaped = {}
     for key, item in value.items():
+        if not strict and key.lower() not in names:
+            continue
         name, field_type = names.get(key.lower(), (key, None))
         if item is not None and (name == key or name not in value):
             shaped[name] = _shaped(item, field_type, strict)

@@ -75,10 +75,10 @@ def _merge(target: Resource, patch: Resource, rename: bool, change_kind: bool) -
     target.unmark()
 
 
-def apply_json(target: Resource, operations: jsonpatch.Operations, *, keep: bool) -> None:
+def apply_json(target: Resource, operations: jsonpatch.Operations) -> None:
     """Apply a JSON patch. Raises BuildError that names the resource.
 
-    `keep` says whether the names that the resource had survive the removal of its annotations.
+    The names that the resource had survive the removal of its annotations.
     """
     identity = target.id
     target.mark()
@@ -87,7 +87,7 @@ def apply_json(target: Resource, operations: jsonpatch.Operations, *, keep: bool
     except BuildError as error:
         raise BuildError(f"JSON patch of {identity}: {error}") from error
     target.object = of_json(patched)
-    target.unmark(keep=keep)
+    target.unmark(keep=True)
     if target.texts("annotations"):
         target.set_texts("annotations", target.texts("annotations"))
 
@@ -135,7 +135,7 @@ class PatchTransformer:
                 raise BuildError(f"must specify a target for JSON {self._source}")
             for resource in found.select(self._target):
                 resource.remember()
-                apply_json(resource, self._operations, keep=True)
+                apply_json(resource, self._operations)
             found.changed()
         elif self._target is not None and self._strategic:
             self._transform_selected(found, self._target)
@@ -208,5 +208,5 @@ class JsonTransformer:
     def transform(self, found: Resources) -> None:
         """Apply to the resources that the target selects. Raises BuildError, FieldError."""
         for resource in found.select(self._target):
-            apply_json(resource, self._operations, keep=False)
+            apply_json(resource, self._operations)
         found.changed()

@@ -246,8 +246,8 @@ def _helm_chart(loader: Loader, resource: Resource) -> Generate:
     data = {key: value for key, value in data.items() if key not in ("apiVersion", "kind", "metadata")}
     globals_ = {key: data.pop(key) for key in ("chartHome", "configHome") if key in data}
     where = f"plugin {resource.id} fails configuration"
-    directories = converted(globals_, HelmGlobals, where)
-    chart = converted(data, HelmChart, where)
+    directories = converted(globals_, HelmGlobals, where, strict=False)
+    chart = converted(data, HelmChart, where, strict=False)
     return lambda: helm.generate(loader, directories, chart)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fluxtui.kustomize.configuration import NameReference
 from fluxtui.kustomize.errors import BuildError
-from fluxtui.kustomize.fieldspecs import FieldSpec, visit
+from fluxtui.kustomize.fieldspecs import FieldSpec, Paths, add_path, visit, visit_paths
 from fluxtui.kustomize.identities import NO_NAMESPACE, Gvk
 from fluxtui.kustomize.resources import Resource, Resources
 from fluxtui.kustomize.scalars import Tree, in_place_of, is_null, text_of
@@ -28,22 +28,35 @@ class _Referral(NamedTuple):
 def fix(resources: Resources, references: Sequence[NameReference]) -> None:
     """Bring all name references up to date. Raises BuildError when it can't be told which resource is meant."""
     kinds = {kind for resource in resources for _, _, kind in resource.previous}
-    if not kinds:
-        return
     index = _Index(resources)
-    used = [reference for reference in references if reference.kind in kinds or not reference.kind]
-    by_gvk: dict[Gvk, list[tuple[FieldSpec, Gvk]]] = {}
+    by_gvk: dict[Gvk, _Fields] = {}
     for resource in resources:
         gvk = resource.original.gvk
         fields = by_gvk.get(gvk)
         if fields is None:
-            fields = by_gvk[gvk] = [
-                (spec, reference.gvk) for reference in used for spec in reference.field_specs if spec.fits(gvk)
-            ]
-        if fields:
+            fields = by_gvk[gvk] = _Fields(references, gvk, kinds)
+        if fields.paths:
             referrer = _Referrer(resource, index)
-            for spec, target in fields:
+            referrer.check(fields)
+            for spec, target in fields.used:
                 referrer.fix(spec, target)
+
+
+class _Fields:
+    """The fields of a kind that hold names."""
+
+    def __init__(self, references: Sequence[NameReference], gvk: Gvk, renamed: Container[str]) -> None:
+        """`renamed` are the kinds of resources that have had another name."""
+        self.used: list[tuple[FieldSpec, Gvk]] = []
+        """Those that may hold the name of a renamed resource."""
+        self.paths: Paths = {}
+        """All of them, as a tree of their parts."""
+        for reference in references:
+            for spec in reference.field_specs:
+                if spec.fits(gvk):
+                    add_path(self.paths, spec.path)
+                    if not reference.kind or reference.kind in renamed:
+                        self.used.append((spec, reference.gvk))
 
 
 class _Index:
@@ -79,6 +92,16 @@ class _Referrer:
         self._index = index
         self._place = resource.id.effective_namespace
         self._account_namespaces = _account_namespaces(resource)
+
+    def check(self, fields: _Fields) -> None:
+        """Raise BuildError where a field can't hold a name, or its path leads through something that has no fields.
+
+        Nobody need have been renamed for that: kustomize looks at every field that could hold a name.
+        """
+        try:
+            visit_paths([self._resource.object], 0, fields.paths, _check_name)
+        except BuildError as error:
+            raise BuildError(f"updating name reference in '{self._resource.id}': {error}") from error
 
     def fix(self, spec: FieldSpec, target: Gvk) -> None:
         """Update the names of a kind in one field. Raises BuildError."""
@@ -173,6 +196,15 @@ class _Referrer:
         return NO_NAMESPACE in (self._place, item.place) or item.kind == "ServiceAccount" or item.place == self._place
 
 
+def _check_name(container: Any, key: Any) -> None:
+    node = container[key]
+    for item in node if isinstance(node, list) else [node]:
+        if isinstance(item, list):
+            raise BuildError("a list in a list is expected to be either a string or a map of string")
+        if isinstance(item, dict) and "name" not in item:
+            raise BuildError("path config error; no 'name' field in node")
+
+
 def _role(resource: Resource) -> Gvk | None:
     role = resource.object.get("roleRef")
     if not isinstance(role, dict) or is_null(role.get("apiGroup")) or is_null(role.get("kind")):
@@ -185,12 +217,13 @@ def _account_namespaces(resource: Resource) -> frozenset[str]:
     subjects = resource.object.get("subjects")
     if resource.kind != "RoleBinding" or not isinstance(subjects, list):
         return frozenset()
-    named = [subject for subject in subjects if isinstance(subject, dict) and "namespace" in subject]
     found = set()
-    for subject in named:
-        if text_of(subject.get("kind")) == "ServiceAccount":
+    for subject in subjects:
+        if not isinstance(subject, dict):
+            raise BuildError(f"a subject of {resource.id} must be a map")
+        if "namespace" in subject and text_of(subject.get("kind")) == "ServiceAccount":
             if not isinstance(subject["namespace"], str):
-                raise BuildError(f"namespace of a subject is no text in {resource.id}")
+                raise BuildError(f'Invalid Input: namespace is blank for resource "{resource.id}"')
             found.add(str(subject["namespace"]))
     return frozenset(found)
 
