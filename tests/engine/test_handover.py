@@ -6,10 +6,7 @@ Wants a real kube-apiserver (`KUBEBUILDER_ASSETS`) with source-controller and ku
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +18,19 @@ from fluxtui.engine.installation import manifests
 from fluxtui.engine.process import Engine
 from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.kubeconfig import Context
-from tests import apiserver
+from tests import apiserver, upstream
 from tests.engine.harness import QUICK, running
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository, http_backend, serving
 from tests.engine.test_endpoints import serve
+from tests.upstream import NAMESPACE
 
 Object = dict[str, Any]
-
-CONTROLLERS = ("source-controller", "kustomize-controller")
-NAMESPACE = "flux-system"
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[Context]:
-    binaries = apiserver.assets()
-    if binaries is None:
-        pytest.skip(apiserver.MISSING)
-    missing = [name for name in CONTROLLERS if not (binaries / name).exists()]
-    if missing:
-        pytest.skip(f"KUBEBUILDER_ASSETS has no {' and no '.join(missing)}")
-    state = tmp_path / "apiserver"
+    binaries, state = upstream.binaries(), tmp_path / "apiserver"
     state.mkdir()
     with apiserver.running(binaries, state) as found:
         yield found
@@ -59,76 +48,6 @@ async def client(context: Context) -> AsyncIterator[Client]:
         for kind in (BUCKET, HELM_CHART, HELM_REPOSITORY, OCI_REPOSITORY):
             await serve(client, kind)
         yield client
-
-
-@asynccontextmanager
-async def upstream(context: Context, directory: Path) -> AsyncIterator[None]:
-    """The real controllers at work."""
-    binaries = apiserver.assets()
-    assert binaries is not None
-    await asyncio.to_thread(directory.mkdir, exist_ok=True)
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(directory),
-        "TMPDIR": str(directory),
-        "KUBECONFIG": str(kubeconfig_of(context, directory)),
-        "RUNTIME_NAMESPACE": NAMESPACE,
-    }
-    storage = f"127.0.0.1:{free_port()}"
-    own = {
-        "source-controller": [
-            f"--storage-path={directory}",
-            f"--storage-addr={storage}",
-            f"--storage-adv-addr={storage}",
-        ],
-        # Else it asks for minutes for an artifact whose server is gone, instead of looking at the source again.
-        "kustomize-controller": ["--http-retry=1"],
-    }
-    processes = []
-    try:
-        for name in CONTROLLERS:
-            places = [f"--{what}-addr=127.0.0.1:{free_port()}" for what in ("metrics", "health")]
-            with (directory / f"{name}.log").open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
-                    str(binaries / name),
-                    *(
-                        "--watch-all-namespaces",
-                        "--enable-leader-election=false",
-                        "--events-addr=",
-                        *places,
-                        *own[name],
-                    ),
-                    env=env,
-                    stdout=log,
-                    stderr=log,
-                )
-            processes.append(process)
-        yield
-    finally:
-        for process in processes:
-            if process.returncode is None:
-                process.terminate()
-        for process in processes:
-            try:
-                await asyncio.wait_for(process.wait(), 10)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-
-
-def kubeconfig_of(context: Context, directory: Path) -> Path:
-    """A file with one context."""
-    kubeconfig = directory / "kubeconfig"
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "real",
-        "clusters": [{"name": "real", "cluster": dict(context.cluster)}],
-        "users": [{"name": "real", "user": dict(context.user)}],
-        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "real"}}],
-    }
-    kubeconfig.write_text(yaml.safe_dump(document))
-    return kubeconfig
 
 
 class Fleet:
@@ -223,7 +142,7 @@ async def test_a_cluster_is_handed_over_and_back(
     head = await asyncio.to_thread(repository.commit, "first", {"apps/web.yaml": config_map("one")})
     with serving(repository.path.parent) as server:
         await fleet.begin(f"{server.url}/fleet/.git")
-        async with upstream(context, tmp_path / "upstream"):
+        async with upstream.controllers(context, tmp_path / "upstream"):
             await fleet.applied(head)
             made = await fleet.settings()
             shapes = [shape(await fleet.get(kind)) for kind in (GIT_REPOSITORY, KUSTOMIZATION)]
@@ -264,7 +183,7 @@ async def test_a_cluster_is_handed_over_and_back(
             await eventually(told)
             assert [item for item in news(before, await fleet.events()) if item[1] != "Normal"] == []
 
-        async with upstream(context, tmp_path / "upstream"):
+        async with upstream.controllers(context, tmp_path / "upstream"):
             head = await asyncio.to_thread(repository.commit, "third", {"apps/web.yaml": config_map("three")})
             await fleet.request(GIT_REPOSITORY, "3")
             await fleet.applied(head)
@@ -272,10 +191,3 @@ async def test_a_cluster_is_handed_over_and_back(
             assert (last["data"]["value"], last["metadata"]["uid"]) == ("three", made["metadata"]["uid"])
             assert [shape(await fleet.get(KUSTOMIZATION))] == shapes[1:]
             assert {item["manager"] for item in last["metadata"]["managedFields"]} == managers
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -19,6 +19,10 @@ class ReferenceError(Exception):
     """A reference is malformed or the remote does not have it; `str()` is a sentence for users."""
 
 
+class RangeMismatch(ReferenceError):
+    """A range of versions is malformed, or no tag is in it."""
+
+
 class Reference(msgspec.Struct, frozen=True):
     """What to check out; the first that is given counts: commit, name, semver, tag, branch."""
 
@@ -91,9 +95,9 @@ def resolve(reference: Reference, refs: Mapping[str, str]) -> Target:
         try:
             tag = newest(tags, reference.semver)
         except RangeError as error:
-            raise ReferenceError(f"semver parse error: {error}") from error
+            raise RangeMismatch(f"semver parse error: {error}") from error
         if tag is None:
-            raise ReferenceError(f"no match found for semver: {reference.semver}")
+            raise RangeMismatch(f"no match found for semver: {reference.semver}")
         return _named(f"refs/tags/{tag}", refs)
     if reference.tag:
         return _named(f"refs/tags/{reference.tag}", refs)

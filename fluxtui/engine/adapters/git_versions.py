@@ -79,7 +79,7 @@ class _Alternative:
         self._prereleases = False
         rest = part.strip()
         if not rest:
-            raise RangeError(f"improper constraint: {text}")
+            raise RangeError(f'improper constraint: "{text}"')
         while rest:
             if hyphen := _HYPHEN.match(rest):
                 self._add(">=", hyphen[1])
@@ -89,7 +89,7 @@ class _Alternative:
                 self._add(comparison[1] or "", comparison[2])
                 rest = rest[comparison.end() :]
             else:
-                raise RangeError(f"improper constraint: {text}")
+                raise RangeError(f'improper constraint: "{text}"')
 
     def admits(self, version: Version) -> bool:
         if version.prerelease and not self._prereleases:
@@ -109,7 +109,7 @@ def _bound(text: str, range_text: str) -> _Bound | None:
     """The version of a comparison, missing numbers as 0; None for a wildcard alone."""
     parts = _PARTS.fullmatch(text)
     if parts is None:
-        raise RangeError(f"improper constraint: {range_text}")
+        raise RangeError(f'improper constraint: "{range_text}"')
     numbers = []
     for number in parts.group(1, 2, 3):
         if number is None or number in "xX*":
@@ -122,7 +122,7 @@ def _bound(text: str, range_text: str) -> _Bound | None:
     try:
         return _Bound(Version(".".join(map(str, padded)) + suffix), len(numbers))
     except ValueError as error:
-        raise RangeError(f"improper constraint: {range_text}") from error
+        raise RangeError(f'improper constraint: "{range_text}"') from error
 
 
 def _any(_: Version) -> bool:

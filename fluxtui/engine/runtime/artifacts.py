@@ -220,9 +220,12 @@ class ClusterArtifacts:
         """Remove one artifact's file."""
         await asyncio.to_thread(self._local(artifact.path).unlink, missing_ok=True)
 
-    async def remove_all(self, kind: str, namespace: str, name: str) -> None:
-        """Remove all artifacts of an object that is deleted."""
-        await asyncio.to_thread(remove_tree, self._local(f"{kind.lower()}/{namespace}/{name}"))
+    async def remove_all(self, kind: str, namespace: str, name: str) -> bool:
+        """Remove all artifacts of an object that is deleted; whether there were any."""
+        directory = self._local(f"{kind.lower()}/{namespace}/{name}")
+        existed = await asyncio.to_thread(directory.exists)
+        await asyncio.to_thread(remove_tree, directory)
+        return existed
 
     async def collect(self, artifact: Artifact) -> list[str]:
         """Remove superseded artifacts of the same object: those older than the ttl, and the oldest beyond `records`.

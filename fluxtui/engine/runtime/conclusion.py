@@ -66,9 +66,10 @@ def conclude(
         return Conclusion(Next(), outcome, observed=True)
     conditions.mark(READY, "False", outcome.reason, outcome.message)
     shown = conditions.get(RECONCILING)
-    message = shown.message if shown is not None else outcome.message
     conditions.delete(STALLED)
-    conditions.mark(RECONCILING, "True", PROGRESSING_WITH_RETRY, message)
+    if shown is not None or reconciler.announces:
+        message = shown.message if shown is not None else outcome.message
+        conditions.mark(RECONCILING, "True", PROGRESSING_WITH_RETRY, message)
     return Conclusion(_retry(reconciler, obj, outcome), outcome, bug=bug)
 
 

@@ -47,6 +47,9 @@ class Reconciler(Protocol[T]):
     """Those of `owned` that are bad when True. They are removed by the step that finds them no longer true."""
     steps: tuple[Step[T], ...]
     watches: tuple[WatchSource, ...] = ()
+    announces: bool = True
+    """Whether a run says at its start that it is under way, as source-controller does; else the step that gets to work
+    says so, as kustomize-controller does."""
     failed_reason: str = "Failed"
     """Reason of Ready=False when a step raises something else than an Outcome."""
 

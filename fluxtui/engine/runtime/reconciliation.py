@@ -134,6 +134,8 @@ class Reconciliation(Generic[T]):
         Raises Stalled when the object does not fit its type.
         """
         self._decode()
+        if not self._reconciler.announces:
+            return
         message = "reconciliation in progress"
         new_generation = self._observed != self.generation
         shown = self.conditions.get(RECONCILING)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fluxtui.engine.controllers.kustomize.drift import Budget, DriftWatch
+from fluxtui.engine.controllers.kustomize.drift import DELETED, Budget, DriftWatch
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.kube.changes import Action, Change, ChangeSet
 from fluxtui.kube.client import Client, PatchType
@@ -151,7 +151,49 @@ async def test_a_fight_over_a_field_is_left_to_the_interval(client: Client) -> N
         entry = {"manager": "other", "operation": "Update", "time": str(number)}
         drift._seen(identity, {"metadata": {"uid": "1", "resourceVersion": str(number), "managedFields": [entry]}})
     assert woken == [key] * 6
-    assert drift.take(key) == {identity: "other"}
+    with drift.applying(key) as notes:
+        assert notes == {identity: "other"}
     clock.now = 61
     drift._note(identity, "other")
     assert len(woken) == 7
+
+
+async def test_an_object_that_the_engine_makes_anew_is_no_drift(client: Client) -> None:
+    woken: list[Key] = []
+    drift = DriftWatch(client, Budget(1, 1))
+    drift._wake = woken.append
+    key = Key("flux-system", "apps")
+
+    def live(uid: str) -> dict[str, Any]:
+        metadata = {"name": "a", "namespace": "default", "uid": uid, "resourceVersion": uid}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+    identity = identity_of(live("1"))
+    drift.track(key, ChangeSet([Change(identity, "v1", Action.CREATED, live("1"))]))
+    drift._seen(identity, live("1"))
+    with drift.applying(key):
+        drift._note(identity, DELETED)
+        drift.track(key, ChangeSet([Change(identity, "v1", Action.CREATED, live("2"))]))
+    drift._seen(identity, live("2"))
+    assert woken == []
+    with drift.applying(key) as notes:
+        assert notes == {}
+        drift._note(identity, DELETED)
+    assert woken == [key]
+
+
+async def test_an_immutable_object_that_is_forced_is_applied_once(streams: World) -> None:
+    world = streams
+    await world.publish({"a.yaml": data("a", "one") + "immutable: true\n"})
+    await world.kustomization("apps", force=True)
+    async with world.running() as controller:
+        await world.ready("apps")
+        await watched(world)
+        await world.ready("apps", await world.publish({"a.yaml": data("a", "two") + "immutable: true\n"}))
+
+        async def quiet() -> bool:
+            return not controller.queue.processing and len(controller.queue) == 0
+
+        await eventually(quiet)
+        assert await value(world) == "two"
+        assert [item["totalReconciliations"] for item in (await world.status("apps"))["history"]] == [1, 1]

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import msgspec
@@ -51,6 +51,8 @@ class _Tracked(msgspec.Struct, gc=False):
     uid: str
     version: str
     owners: dict[_Owner, bytes]
+    seen: bool = False
+    """Whether the stream has shown this very object: one that is told as deleted before was its predecessor."""
 
 
 class DriftWatch:
@@ -63,6 +65,8 @@ class DriftWatch:
         self._tracked: dict[Identity, _Tracked] = {}
         self._of: dict[Key, dict[Identity, _Kind]] = {}
         self._notes: dict[Key, dict[Identity, str]] = {}
+        self._applying: dict[Key, dict[Identity, tuple[str, str]]] = {}
+        """Noticed while a Kustomization applies: object → (its UID before, who changed it)."""
         self._wakes: dict[Key, deque[float]] = {}
         self._changed = asyncio.Event()
         self._exceeded = False
@@ -88,9 +92,22 @@ class DriftWatch:
         self._wakes.pop(key, None)
         self._changed.set()
 
-    def take(self, key: Key) -> Mapping[Identity, str]:
-        """What was noticed of a Kustomization since the last call: object → who changed it, or "deleted"."""
-        return self._notes.pop(key, {})
+    @contextmanager
+    def applying(self, key: Key) -> Iterator[Mapping[Identity, str]]:
+        """While a Kustomization applies and `track` is told what; gives what was noticed of it since the last time:
+        object → who changed it, or "deleted".
+
+        What is noticed meanwhile wakes it afterwards, unless the engine itself has made the object anew.
+        """
+        meanwhile = self._applying[key] = {}
+        try:
+            yield self._notes.pop(key, {})
+        finally:
+            del self._applying[key]
+        for identity, (uid, who) in meanwhile.items():
+            found = self._tracked.get(identity)
+            if found is not None and found.uid == uid:
+                self._note(identity, who)
 
     async def run(self, wake: Callable[[Key], None]) -> None:
         """Watch until cancelled; `wake` is called with a Kustomization whose objects somebody else changed."""
@@ -119,9 +136,9 @@ class DriftWatch:
             self._exceed(f"more than {self._budget.objects} objects")
             return
         metadata = live.get("metadata") or {}
-        self._tracked[identity] = _Tracked(
-            key, metadata.get("uid", ""), metadata.get("resourceVersion", ""), _owners(live)
-        )
+        uid = metadata.get("uid", "")
+        seen = before is not None and before.seen and before.uid == uid
+        self._tracked[identity] = _Tracked(key, uid, metadata.get("resourceVersion", ""), _owners(live), seen)
         self._of.setdefault(key, {})[identity] = (identity.group, version, identity.kind)
 
     def _drop(self, key: Key, identity: Identity) -> None:
@@ -157,7 +174,8 @@ class DriftWatch:
                 present = {self._identity(group, name, obj): obj for obj in batch.upserts}
                 for identity, obj in present.items():
                     self._seen(identity, obj)
-                gone: Iterable[Identity] = [Identity(key[0], key[1], group, name) for key in batch.deletes]
+                deleted = [Identity(key[0], key[1], group, name) for key in batch.deletes]
+                gone = [found for found in deleted if found in self._tracked and self._tracked[found].seen]
                 if batch.replace:
                     mine = [found for found in self._tracked if (found.group, found.kind) == (group, name)]
                     gone = [found for found in mine if found not in present]
@@ -171,7 +189,10 @@ class DriftWatch:
     def _seen(self, identity: Identity, obj: Object) -> None:
         found = self._tracked.get(identity)
         metadata = obj.get("metadata") or {}
-        if found is None or metadata.get("resourceVersion") == found.version:
+        if found is None:
+            return
+        found.seen = found.seen or metadata.get("uid") == found.uid
+        if metadata.get("resourceVersion") == found.version:
             return
         owners = _owners(obj)
         others = {owner[0] for owner, fields in owners.items() if owner != _OWN and found.owners.get(owner) != fields}
@@ -181,6 +202,9 @@ class DriftWatch:
     def _note(self, identity: Identity, who: str) -> None:
         found = self._tracked.get(identity)
         if found is None:
+            return
+        if found.key in self._applying:
+            self._applying[found.key][identity] = found.uid, who
             return
         self._notes.setdefault(found.key, {})[identity] = who
         moments = self._wakes.setdefault(found.key, deque(maxlen=_WAKES))

@@ -18,7 +18,7 @@ import msgspec
 from fluxtui.api import durations
 from fluxtui.api.kinds import KUSTOMIZATION, KUSTOMIZE_GROUP
 from fluxtui.api.kustomize import Kustomization
-from fluxtui.api.meta import HEALTHY, READY
+from fluxtui.api.meta import HEALTHY, READY, RECONCILING
 from fluxtui.engine.adapters import cel
 from fluxtui.engine.adapters.cel import ExpressionError
 from fluxtui.engine.controllers.kustomize import policy, strict
@@ -82,6 +82,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
     controller = policy.MANAGER
     owned = (HEALTHY,)
     negative = ()
+    announces = False
     failed_reason = RECONCILIATION_FAILED
 
     def __init__(self, cluster: Cluster) -> None:
@@ -154,7 +155,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         """Open the artifact and find the path in it."""
         work, spec = run.shared(Work), run.object.spec
         message = phase(run, "Fetching manifests")
-        if self._is_news(run) and not run.before.is_false(READY):
+        if self._is_news(run):
             await run.progress(message)
         store, artifact = run.cluster.artifacts, work.source.artifact
         try:
@@ -206,15 +207,16 @@ class KustomizationReconciler(Reconciler[Kustomization]):
 
     async def apply(self, run: Run) -> None:
         """Apply the objects, and say which of them somebody else had changed."""
-        work, notes = run.shared(Work), self._drift.take(run.key)
-        await apply_objects(run)
-        if not self._watches_drift(run):
-            self._drift.forget(run.key)
-            return
-        corrected = report(work.changes, notes)
-        if corrected:
-            run.event("Normal", DRIFT_CORRECTED, corrected)
-        self._drift.track(run.key, work.changes)
+        with self._drift.applying(run.key) as notes:
+            await apply_objects(run)
+            if not self._watches_drift(run):
+                self._drift.forget(run.key)
+                return
+            changes = run.shared(Work).changes
+            corrected = report(changes, notes)
+            if corrected:
+                run.event("Normal", DRIFT_CORRECTED, corrected)
+            self._drift.track(run.key, changes)
 
     async def collect(self, run: Run) -> None:
         """Delete what was applied before and is no longer wanted."""
@@ -249,11 +251,16 @@ class KustomizationReconciler(Reconciler[Kustomization]):
             await self._drift.run(wake)
 
     def _is_news(self, run: Run) -> bool:
-        """Whether there is a new revision, and nothing else that the status says already."""
+        """Whether to say at once that the run is under way: when somebody waits for it. In a retry, what failed stays
+        visible until something new is known."""
         status = run.raw.get("status") or {}
-        if run.requested or status.get("observedGeneration") != run.generation:
-            return False
-        return bool(status.get("lastAttemptedRevision") != run.shared(Work).source.revision)
+        if run.requested:
+            return True
+        if status.get("observedGeneration") != run.generation:
+            shown = run.before.get(RECONCILING)
+            return shown is None or shown.observed_generation != run.generation
+        revision = run.shared(Work).source.revision
+        return status.get("lastAttemptedRevision") != revision and not run.before.is_false(READY)
 
     def _watches_drift(self, run: Run) -> bool:
         """Whether what a run has applied is to be watched: in this cluster, unless switched off."""

@@ -17,16 +17,18 @@ import msgspec
 
 from fluxtui.api import durations
 from fluxtui.api.kinds import GIT_REPOSITORY
+from fluxtui.api.meta import RECONCILING
 from fluxtui.api.source import Artifact, GitRepository, GitRepositorySpec
 from fluxtui.engine.adapters.git import Commit, EmptyRepository, Git, GitError, Options
 from fluxtui.engine.adapters.git_access import Remote
-from fluxtui.engine.adapters.git_refs import Reference, ReferenceError, Target
+from fluxtui.engine.adapters.git_refs import RangeMismatch, Reference, ReferenceError, Target
 from fluxtui.engine.adapters.git_watch import RefWatcher
 from fluxtui.engine.controllers.source import includes
 from fluxtui.engine.controllers.source.access import Access, unsupported
 from fluxtui.engine.controllers.source.ignore import IgnoreError, exclusions
 from fluxtui.engine.controllers.source.verification import is_due, verify_source
 from fluxtui.engine.controllers.source.vocabulary import (
+    COLLECTED,
     FETCH_FAILED,
     GIT_FAILED,
     IN_STORAGE,
@@ -42,7 +44,7 @@ from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Unchanged, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
-from fluxtui.engine.runtime.reconciliation import Reconciliation
+from fluxtui.engine.runtime.reconciliation import PROGRESSING, Reconciliation
 from fluxtui.kube.errors import NotFound
 
 Run = Reconciliation[GitRepository]
@@ -104,12 +106,13 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         run.share(before)
         if artifact is None:
             run.conditions.delete(IN_STORAGE)
+            run.conditions.mark(RECONCILING, "True", PROGRESSING, "building artifact")
             return
         store = run.cluster.artifacts
         try:
             removed = await store.collect(artifact)
             if removed:
-                run.event("Normal", "GarbageCollectionSucceeded", f"garbage collected {len(removed)} artifacts")
+                run.event("Normal", COLLECTED, f"garbage collected {len(removed)} artifacts")
             await store.verify(artifact)
         except ArtifactNotFound:
             before.foreign = True
@@ -221,7 +224,8 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
     async def finalize(self, run: Run) -> None:
         """Remove all artifacts of the object."""
         self._watcher.remove(run.key)
-        await run.cluster.artifacts.remove_all(self.kind.kind, run.key.namespace, run.key.name)
+        if await run.cluster.artifacts.remove_all(self.kind.kind, run.key.namespace, run.key.name):
+            run.event("Normal", COLLECTED, "garbage collected artifacts for deleted resource")
 
     def interval(self, obj: GitRepository) -> float:
         return durations.parse(obj.spec.interval)
@@ -332,7 +336,9 @@ class _failures:
             raise Failed("EmptyGitRepository", str(error), condition=FETCH_FAILED) from error
         if isinstance(error, GitError | ReferenceError | TimeoutError):
             cause = f"timed out after {self._limit}" if isinstance(error, TimeoutError) else str(error)
-            message = f"failed to checkout and determine revision: unable to clone '{self._url}': {cause}"
+            if not isinstance(error, RangeMismatch):
+                cause = f"unable to clone '{self._url}': {cause}"
+            message = f"failed to checkout and determine revision: {cause}"
             raise Failed(GIT_FAILED, message, condition=FETCH_FAILED) from error
 
 

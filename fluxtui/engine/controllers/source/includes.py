@@ -12,6 +12,8 @@ def copy(directory: Path, origin: str, tree: Path, target: str) -> None:
     Blocking. Raises OSError, also for a target that goes through a symbolic link.
     """
     source, destination = directory / _inside(origin), tree / _inside(target)
+    if not source.exists():
+        raise OSError(f"stat {_inside(origin)}: no such file or directory")
     for parent in (destination, *destination.parents):
         if parent == tree:
             break

@@ -10,6 +10,7 @@ IN_STORAGE = "ArtifactInStorage"
 VERIFIED = "SourceVerified"
 
 SUCCEEDED = "Succeeded"
+COLLECTED = "GarbageCollectionSucceeded"
 GIT_FAILED = "GitOperationFailed"
 AUTHENTICATION_FAILED = "AuthenticationFailed"
 INVALID_PROVIDER = "InvalidProviderConfiguration"
