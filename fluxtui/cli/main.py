@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tree": ("fluxtui.cli.tree", "Print what an object manages, as a tree."),
     "trace": ("fluxtui.cli.trace", "Print the chain from an object to its source."),
     "events": ("fluxtui.cli.events", "List the events about Flux objects."),
+    "logs": ("fluxtui.cli.logs", "Print the logs of what reconciles the clusters."),
     "diff": ("fluxtui.cli.diff", "Show what Kustomizations would change, without changing it."),
     "build": ("fluxtui.cli.build", "Build a kustomization directory."),
     "envsubst": ("fluxtui.cli.envsubst", "Substitute environment variables in a text, as Flux does."),

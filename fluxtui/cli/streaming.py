@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,14 +25,21 @@ async def until_interrupted(work: Sequence[Coroutine[Any, Any, None]]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
-    closed: BrokenPipeError | None = None
-    try:
+    with unwrapping():
         async with asyncio.TaskGroup() as group:
             ended = group.create_task(_all(work))
             stopped = group.create_task(interrupted.wait())
             await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
             for task in (ended, stopped):
                 task.cancel()
+
+
+@contextlib.contextmanager
+def unwrapping() -> Iterator[None]:
+    """Around task groups that print: a BrokenPipeError comes out of it alone, not in a group."""
+    closed: BrokenPipeError | None = None
+    try:
+        yield
     except* BrokenPipeError as errors:
         closed = _first(errors)
     if closed is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -56,7 +56,9 @@ class LogLine(msgspec.Struct, frozen=True):
     """`info`, `error`, `debug`, or empty."""
 
 
-class _Record(msgspec.Struct, rename="camel"):
+class Record(msgspec.Struct, rename="camel"):
+    """A line of a controller, or of our engine, as it is written; nothing in it is clean."""
+
     level: str = ""
     ts: str | float = ""
     msg: str = ""
@@ -68,8 +70,31 @@ class _Record(msgspec.Struct, rename="camel"):
     revision: str = ""
     output: dict[str, str] | None = None
 
+    @property
+    def text(self) -> str:
+        """What it says, on one clean line."""
+        text = self.msg + (f": {self.error}" if self.error else "")
+        output = (self.output or {}).items()
+        changes = [f"{name} {what}" for name, what in output if what not in ("unchanged", "skipped")]
+        if changes:
+            text += ": " + ", ".join(changes)
+        return one_line(text[:_LONGEST])
 
-_decode = msgspec.json.Decoder(_Record).decode
+    @property
+    def time(self) -> float:
+        """Seconds since the epoch; 0.0 when it does not say."""
+        return self.ts if isinstance(self.ts, float) else moment(self.ts)
+
+
+_decode = msgspec.json.Decoder(Record).decode
+
+
+def record_of(line: bytes) -> Record | None:
+    """A line as a controller writes it; None for any other."""
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 async def follow_logs(client: Client, info: ClusterInfo | None, ref: Ref, show: Show) -> None:
@@ -101,20 +126,12 @@ def about(line: bytes, ref: Ref, source: str, clusters: frozenset[str] = frozens
     """A controller's line when it is about an object (of one of `clusters`, when they are given), else None."""
     if ref.name.encode() not in line:
         return None
-    try:
-        record = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    if (record.controller_kind, record.namespace, record.name) != (ref.kind, ref.namespace, ref.name):
+    record = record_of(line)
+    if record is None or (record.controller_kind, record.namespace, record.name) != (ref.kind, ref.namespace, ref.name):
         return None
     if clusters and record.cluster and record.cluster not in clusters:
         return None
-    text = record.msg + (f": {record.error}" if record.error else "")
-    changes = [f"{name} {what}" for name, what in (record.output or {}).items() if what not in ("unchanged", "skipped")]
-    if changes:
-        text += ": " + ", ".join(changes)
-    when = record.ts if isinstance(record.ts, float) else moment(record.ts)
-    return LogLine(source, one_line(text[:_LONGEST]), when, record.level)
+    return LogLine(source, record.text, record.time, record.level)
 
 
 async def _controller_logs(client: Client, controller: str, ref: Ref, show: Show) -> None:
@@ -145,14 +162,17 @@ async def _engine_logs(client: Client, info: ClusterInfo, ref: Ref, show: Show) 
         show([LogLine("", f"the engine runs on {info.log_host} and logs to {info.log_file} there", level="info")])
         return
     clusters = frozenset((client.id, client.context.name))
-    async for line in _tail(Path(info.log_file)):
+    async for line in tail(Path(info.log_file)):
         found = about(line, ref, "engine", clusters)
         if found:
             show([found])
 
 
-async def _tail(path: Path) -> AsyncIterator[bytes]:
-    """Lines of a file from a bounded past on; a file that is replaced is read from its beginning."""
+async def tail(path: Path, *, follow: bool = True) -> AsyncGenerator[bytes, None]:
+    """Lines of a file from a bounded past on; a file that is replaced is read from its beginning.
+
+    Without `follow` it ends with what there is.
+    """
     inode, position, rest = -1, 0, b""
     while True:
         chunk, inode, position, fresh = await asyncio.to_thread(_read, path, inode, position)
@@ -161,6 +181,8 @@ async def _tail(path: Path) -> AsyncIterator[bytes]:
         for line in complete:
             yield line
         if not chunk:
+            if not follow:
+                return
             await asyncio.sleep(_POLL)
 
 

@@ -1,0 +1,160 @@
+"""`fluxtui logs`: controllers' pods and the engine's file, over several clusters."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fluxtui.kube.client import Client
+from tests.cli.conftest import Fleet
+from tests.cli.test_get import watching
+from tests.fleet.live import LEASES, create, eventually
+from tests.fleet.test_fleet import deployment
+
+Start = Callable[..., Awaitable[Fleet]]
+Object = dict[str, Any]
+
+
+def line(message: str, minutes: float = 0, **more: Any) -> Object:
+    moment = datetime.now(UTC) - timedelta(minutes=minutes)
+    about = {"controllerKind": "Kustomization", "name": "apps", "namespace": "flux-system"}
+    return {"level": "info", "ts": moment.isoformat().replace("+00:00", "Z"), "msg": message, **about, **more}
+
+
+async def controller(client: Client, name: str, *lines: Object) -> None:
+    """A controller at work, which has written these lines."""
+    text = "\n".join(["started", *map(json.dumps, lines)])
+    pods = await client.resource_for(("", "v1", "Pod"))
+    await create(client, deployment(name, namespace="flux-system", log=text))
+
+    async def runs() -> bool:
+        found = (await client.list(pods, "flux-system", label_selector=f"app={name}")).items
+        return any((pod.get("status") or {}).get("phase") == "Running" for pod in found)
+
+    await eventually(runs)
+
+
+async def two_clusters(start: Start) -> Fleet:
+    fleet = await start("east", "west")
+    east, west = fleet.clients["east"], fleet.clients["west"]
+    source = {"controllerKind": "GitRepository", "name": "fleet"}
+    await controller(east, "kustomize-controller", line("applied", 20), line("health", 4, namespace="web"))
+    await controller(
+        east, "source-controller", line("stored", 21, **source), line("starting", 90, name="", namespace="")
+    )
+    failure = line("failed", 10, level="error", error="no \x1b[31msuch file")
+    await controller(west, "kustomize-controller", failure, line("applied again", 3))
+    return fleet
+
+
+def messages(text: str) -> list[str]:
+    return [f"{item['cluster']} {item['message']}" for item in map(json.loads, text.splitlines())]
+
+
+async def test_lines_of_all_clusters_in_the_order_of_time(start: Start) -> None:
+    fleet = await two_clusters(start)
+    result = await fleet.run("logs")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [text.split() for text in result.stdout.splitlines()]
+    assert [[text[0], *text[2:]] for text in lines] == [
+        ["east", "info", "GitRepository/fleet.flux-system", "-", "stored"],
+        ["east", "info", "Kustomization/apps.flux-system", "-", "applied"],
+        ["west", "error", "Kustomization/apps.flux-system", "-", "failed:", "no", "such", "file"],
+        ["west", "info", "Kustomization/apps.flux-system", "-", "applied", "again"],
+    ]
+    assert [text[1] for text in lines] == sorted(text[1] for text in lines)
+
+
+CHOSEN = [
+    ("-A", ["east starting", "east stored", "east applied", "west failed: no such file", "east health"]),
+    ("-n web", ["east health"]),
+    ("--kind ks", ["east applied", "west failed: no such file", "west applied again"]),
+    ("--kind gitrepository", ["east stored"]),
+    ("--name fleet", ["east stored"]),
+    ("--level error", ["west failed: no such file"]),
+    ("--since 15m", ["west failed: no such file", "west applied again"]),
+    ("--tail 1 --context west", ["west applied again"]),
+    ("--name nobody", []),
+]
+
+
+async def test_what_is_chosen(start: Start) -> None:
+    fleet = await two_clusters(start)
+    for words, expected in CHOSEN:
+        result = await fleet.run("logs", *words.split(), "-o", "json")
+        assert messages(result.stdout)[: len(expected)] == expected, words
+        assert result.exit_code == 0
+
+
+async def test_dead_clusters_and_clusters_without_flux(start: Start) -> None:
+    fleet = await two_clusters(start)
+    await fleet.clusters["east"].faults.set("refuse")
+    result = await fleet.run("logs", "-o", "json", "--timeout", "5s")
+    assert messages(result.stdout) == ["west failed: no such file", "west applied again"]
+    assert (result.exit_code, result.stderr.startswith("✗ east: ")) == (1, True)
+    result = await fleet.run("logs", "--context", "west", "--flux-namespace", "default")
+    assert result.stderr == "✗ west: no pod of Flux's controllers in namespace default\n"
+    assert result.exit_code == 1
+
+
+async def embedded(client: Client, path: Path, host: str) -> None:
+    """An engine that holds the Leases and writes to a file."""
+    annotations = {"engine.fluxtui.dev/log-file": str(path), "engine.fluxtui.dev/host": host}
+    metadata = {"name": "kustomize-controller-leader-election", "namespace": "flux-system", "annotations": annotations}
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": "fluxtui_x", "leaseDurationSeconds": 3600, "renewTime": moment}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+    await client.create(LEASES, lease)
+
+
+async def test_the_engines_file(start: Start, tmp_path: Path) -> None:
+    fleet = await start("east", "west")
+    path = tmp_path / "engine.jsonl"
+    lines = [line(f"{cluster} {number}", 9 - number, cluster=cluster) for number in (1, 2) for cluster in ("east", "x")]
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    await embedded(fleet.clients["east"], path, socket.gethostname())
+    await embedded(fleet.clients["west"], path, "elsewhere")
+    result = await fleet.run("logs", "-o", "json")
+    assert messages(result.stdout) == ["east east 1", "east east 2"]
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"✗ west: the engine runs on elsewhere and logs to {path} there\n",
+    )
+    result = await fleet.run("logs", "-o", "json", "--tail", "2", "--context", "east")
+    assert messages(result.stdout) == ["east east 2"]
+    async with watching(fleet, "logs -f -o json --context east") as seen:
+        await eventually(lambda: len(seen.lines) == 2, within=20)
+        with path.open("a") as file:
+            file.write(json.dumps(line("east 3", cluster="east")) + "\n")
+        await eventually(lambda: len(seen.lines) == 3)
+        assert await seen.interrupt() == 0
+
+
+async def test_following_goes_on_with_new_pods(start: Start) -> None:
+    fleet = await two_clusters(start)
+    async with watching(fleet, "logs --follow -o json --kind HelmRelease --context west") as seen:
+        helm = {"controllerKind": "HelmRelease", "name": "web"}
+        await controller(fleet.clients["west"], "helm-controller", line("upgraded", **helm), line("not of interest"))
+        await eventually(lambda: len(seen.lines) == 1, within=20)
+        assert await seen.interrupt() == 0
+    assert messages("".join(seen.lines)) == ["west upgraded"]
+    assert seen.complaints == []
+
+
+MISTAKES = [
+    ("--since 1m --since-time 2026-01-01T00:00:00Z", "exclude each other"),
+    ("--since-time yesterday", "not an RFC 3339 time"),
+    ("--level loud", "Invalid value for '--level'"),
+    ("--tail -1", "Invalid value for '--tail'"),
+]
+
+
+async def test_mistakes(start: Start) -> None:
+    fleet = await start("east")
+    for words, message in MISTAKES:
+        result = await fleet.run("logs", *words.split())
+        assert (result.exit_code, message in result.stderr) == (2, True), words
