@@ -5,6 +5,7 @@ Importing this module loads no Textual.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import select
@@ -89,12 +90,14 @@ def run(start: Start) -> int:
     # Until the first frame there is nothing to collect; the app switches it on again.
     gc.disable()
     from fluxtui.console.app import ConsoleApp
+    from fluxtui.console.turns import new_loop
     from fluxtui.kube.limits import raise_open_files
 
     raise_open_files()
     threading.Thread(target=end_with_terminal, args=(0,), name="terminal", daemon=True).start()
     app = ConsoleApp(start)
-    app.run(mouse=start.settings.console.mouse)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(app.run_async(mouse=start.settings.console.mouse))
     if app.crash_report:
         return _show_crash(app.crash_report, app.theme)
     return app.return_code or 0

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from fluxtui.kube.gate import Gate
 
 Contexts = Sequence[Context]
+_AT_ONCE = 4
+"""Clusters that begin in the same turn of the loop: keys are answered between them."""
 _TICK = 1.0
 """Seconds between looks at what time alone has changed; a look costs nothing when nothing is due."""
 
@@ -89,8 +91,11 @@ class Fleet:
                 group.create_task(self._tick(), name="fleet clock")
                 if self._reloads is not None:
                     group.create_task(self._reload(self._reloads()), name="fleet kubeconfigs")
-                for context in self._contexts.values():
-                    self._start(context)
+                for index, context in enumerate(list(self._contexts.values())):
+                    if index % _AT_ONCE == _AT_ONCE - 1:
+                        await asyncio.sleep(0)
+                    if self._contexts.get(context.id) is context and context.id not in self._collectors:
+                        self._start(context)
                 await asyncio.Event().wait()
             finally:
                 self._group = self._gate = None

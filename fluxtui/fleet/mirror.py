@@ -124,17 +124,16 @@ class Mirror:
 
     def retain(self, cluster: str, group: str, kind: str, refs: Collection[Ref]) -> None:
         """End of a complete (re-)list of a kind: what is not among `refs` vanished, and what is there is fresh."""
-        known = BY_KIND.get((group, kind))
-        members = self._members[cluster, known.category if known else Category.OTHER]
         kept = refs if isinstance(refs, set) else set(refs)
-        for ref in [ref for ref in members if ref.kind == kind and ref.group == group and ref not in kept]:
+        for ref in [ref for ref in _of_kind(self._members, cluster, group, kind) if ref not in kept]:
             self._remove(ref)
         self.set_lost(cluster, group, kind, 0.0)
 
     def set_lost(self, cluster: str, group: str, kind: str, since: float) -> None:
         """Since when a kind of a cluster is not heard of (0.0: it is): its rows become Unreachable, or not."""
         key = (cluster, group, kind)
-        if self._lost.get(key, 0.0) == since:
+        before = self._lost.get(key, 0.0)
+        if before == since:
             return
         if since:
             self._lost[key] = since
@@ -142,7 +141,10 @@ class Mirror:
         else:
             del self._lost[key]
             self._turning.discard(key)
-        self._judge_again(ref for ref in self.refs(cluster) if ref.kind == kind and ref.group == group)
+        now = self.clock()
+        if any(moment and now - moment > LOST_AFTER for moment in (before, since)):
+            # A silence that is no loss yet, or never became one, is seen in no row.
+            self._judge_again(_of_kind(self._members, *key))
 
     def set_branch(self, ref: Ref, branch: Branch | None) -> None:
         """The children of an opened object; None when it was closed."""
@@ -160,9 +162,8 @@ class Mirror:
         """Judge again what time alone has changed. Returns when (by the clock) to call it next; infinity: never."""
         now = self.clock()
         for key in [key for key in self._turning if now - self._lost[key] > LOST_AFTER]:
-            cluster, group, kind = key
             self._turning.discard(key)
-            self._judge_again(ref for ref in self.refs(cluster) if ref.kind == kind and ref.group == group)
+            self._judge_again(_of_kind(self._members, *key))
         while self._due and self._due[0][0] < now:
             due, ref = heapq.heappop(self._due)
             if self._due_at.get(ref) == due:
@@ -305,6 +306,12 @@ class Mirror:
         if not self._kicked:
             self._kicked = True
             self.on_change()
+
+
+def _of_kind(members: Mapping[tuple[str, Category], Collection[Ref]], cluster: str, group: str, kind: str) -> list[Ref]:
+    known = BY_KIND.get((group, kind))
+    found = members.get((cluster, known.category if known else Category.OTHER), _EMPTY)
+    return [ref for ref in found if ref.kind == kind and ref.group == group]
 
 
 def _moved(row: Row, previous: Row) -> bool:

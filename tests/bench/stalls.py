@@ -8,20 +8,20 @@ longer than 20, 50 and 100 ms. Counted from half a second after the loop began: 
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import json
-import selectors
 import sys
 import time
 from pathlib import Path
-from typing import Any
+
+from fluxtui.console import turns
 
 AFTER = 0.5
 LIMITS = (0.02, 0.05, 0.1)
 
 
-class WatchedSelector(selectors.DefaultSelector):
-    """A selector that knows how long its loop was away."""
+class WatchedSelector(turns.FairSelector):
+    """The console's selector that knows how long its loop was away."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class WatchedSelector(selectors.DefaultSelector):
         self.began = self.left = time.monotonic()
         self.longest, self.over = 0.0, [0] * len(LIMITS)
 
-    def select(self, timeout: float | None = None) -> Any:
+    def select(self, timeout: float | None = None) -> turns.Ready:
         away = time.monotonic() - self.left
         if self.left - self.began > AFTER and away > LIMITS[0]:
             self.over = [count + (away > limit) for count, limit in zip(self.over, LIMITS, strict=True)]
@@ -47,21 +47,10 @@ def report(file: Path, longest: float, over: list[int]) -> None:
     fresh.replace(file)
 
 
-class WatchedLoops(asyncio.DefaultEventLoopPolicy):
-    """Makes loops with such a selector."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.file = file
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.SelectorEventLoop(WatchedSelector(self.file))
-
-
 if __name__ == "__main__":
     file = Path(sys.argv[1])
     report(file, 0.0, [0] * len(LIMITS))
-    asyncio.set_event_loop_policy(WatchedLoops(file))
+    vars(turns)["FairSelector"] = functools.partial(WatchedSelector, file)
     sys.argv = ["fluxtui", *sys.argv[2:]]
     from fluxtui.__main__ import main
 

@@ -194,7 +194,7 @@ def test_saver_asks_for_few_colours_and_frames(monkeypatch: pytest.MonkeyPatch) 
         def __init__(self, start: Start) -> None:
             seen.append(start)
 
-        def run(self, *, mouse: bool) -> None:
+        async def run_async(self, *, mouse: bool) -> None:
             """Leave at once."""
 
     monkeypatch.setattr(fluxtui.console.app, "ConsoleApp", Shown)

@@ -1,0 +1,61 @@
+"""The console's loop serves what comes in a bunch a few at a time, and all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import Counter
+
+from fluxtui.console.turns import AT_ONCE, FairSelector, new_loop
+
+
+def test_a_turn_serves_a_few_and_all_get_their_turn() -> None:
+    with contextlib.closing(FairSelector()) as selector, contextlib.ExitStack() as stack:
+        pairs = [socket.socketpair() for _ in range(5 * AT_ONCE + 3)]
+        for ours, theirs in pairs:
+            stack.enter_context(ours)
+            stack.enter_context(theirs)
+            selector.register(ours, 1, ours)
+        assert selector.select(0) == []
+        pairs[7][1].send(b"x")
+        assert [key.data for key, _ in selector.select(1)] == [pairs[7][0]]
+        for _, theirs in pairs:
+            theirs.send(b"x")
+        seen: Counter[socket.socket] = Counter()
+        for _ in range(12):
+            found = selector.select(0)
+            assert len(found) == AT_ONCE
+            seen.update(key.data for key, _ in found)
+        assert len(seen) == len(pairs), "what is always ready keeps nothing else waiting"
+
+
+def test_everything_arrives_and_keys_come_between() -> None:
+    async def work() -> list[str]:
+        loop = asyncio.get_running_loop()
+        log: list[str] = []
+        pairs = [socket.socketpair() for _ in range(6 * AT_ONCE)]
+        done = asyncio.Event()
+
+        def read(ours: socket.socket) -> None:
+            ours.recv(1)
+            loop.remove_reader(ours)
+            log.append("socket")
+            if log.count("socket") == 1:
+                loop.call_soon_threadsafe(log.append, "key")
+            if log.count("socket") == len(pairs):
+                done.set()
+
+        for ours, theirs in pairs:
+            loop.add_reader(ours, read, ours)
+            theirs.send(b"x")
+        await asyncio.wait_for(done.wait(), 5)
+        for pair in pairs:
+            for each in pair:
+                each.close()
+        return log
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        log = runner.run(work())
+    assert log.count("socket") == 6 * AT_ONCE
+    assert log.index("key") <= AT_ONCE
