@@ -77,7 +77,7 @@ CHOSEN = [
     ("--name fleet", ["east stored"]),
     ("--level error", ["west failed: no such file"]),
     ("--since 15m", ["west failed: no such file", "west applied again"]),
-    ("--tail 1 --context west", ["west applied again"]),
+    ("--tail 0", []),
     ("--name nobody", []),
 ]
 
