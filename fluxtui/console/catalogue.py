@@ -24,11 +24,24 @@ _HIDDEN = frozenset({"commands", "back", "leave"})
 
 def catalogue(screen: FleetScreen, keymap: Mapping[str, str]) -> list[Command]:
     """Everything that can be called by name from the main screen."""
-    return [*_keys(screen, keymap), *_views(screen), *_kinds(screen), *_clusters(screen), *_themes(screen)]
+    return [
+        *_keys(screen, keymap),
+        *_views(screen),
+        *_kinds(screen),
+        *_clusters(screen),
+        *_namespaces(screen),
+        *_themes(screen),
+    ]
 
 
 def _keys(screen: FleetScreen, keymap: Mapping[str, str]) -> Iterator[Command]:
-    nodes: tuple[tuple[str, DOMNode], ...] = (("fleet", screen), ("tree", screen.fleet_tree), ("app", screen.app))
+    nodes: tuple[tuple[str, DOMNode], ...] = (
+        ("fleet", screen),
+        ("tree", screen.fleet_tree),
+        ("pane", screen.pane),
+        ("document", screen.pane.document),
+        ("app", screen.app),
+    )
     for scope, node in nodes:
         for binding in keys.SCOPES[scope]:
             if binding.id and binding.id not in _HIDDEN and (binding.id != "outage" or screen.start.outage):
@@ -52,7 +65,7 @@ def _views(screen: FleetScreen) -> Iterator[Command]:
 
 
 def _kinds(screen: FleetScreen) -> Iterator[Command]:
-    present = {(ref.group, ref.kind) for ref in screen.fleet.mirror.rows}
+    present = screen.census.kinds()
     for key in sorted(present & BY_KIND.keys(), key=list(BY_KIND).index):
         kind = BY_KIND[key]
 
@@ -69,6 +82,15 @@ def _clusters(screen: FleetScreen) -> Iterator[Command]:
             screen.fleet_tree.go_to(cluster_key(cluster))
 
         yield Command(f"ctx {one_line(cluster)}", "Go to the cluster", run)
+
+
+def _namespaces(screen: FleetScreen) -> Iterator[Command]:
+    for namespace in screen.census.namespaces():
+
+        def run(namespace: str = namespace) -> None:
+            screen.filter_line.set_text(f"ns={namespace}")
+
+        yield Command(f"ns {namespace}", "Only this namespace", run)
 
 
 def _themes(screen: FleetScreen) -> Iterator[Command]:

@@ -1,7 +1,8 @@
 """The cells of a line of the tree: its parts, and how they share a width.
 
 Left: indent, arrow, state, kind, name, then the message, which gets whatever remains. Right: counts or the revision,
-then the age or the latency, flush right. Too narrow, the message goes first, then the right part is cut.
+then the age or the latency, flush right. Too narrow, the message gives way down to a third, then the name, then the
+right part.
 """
 
 from __future__ import annotations
@@ -59,14 +60,15 @@ def paint(cells: Cells, width: int, palette: Palette, glyphs: Glyphs) -> Strip:
     right = _cut_right(right, max(0, room), glyphs.ellipsis)
     right_width = sum(cell_len(text) for text, _ in right)
     free = width - cell_len(tail) - right_width
-    if used > free:
-        left = _cut_left(left, free - 1, glyphs.ellipsis)
-    elif cells.message and free - used - 3 >= MIN_MESSAGE:
-        left += [
-            ("  ", cells.message_style),
-            (cut(cells.message, free - used - 3, glyphs.ellipsis), cells.message_style),
-        ]
-    used = sum(cell_len(text) for text, _ in left)
+    # A long name must not hide what is wrong with its object.
+    longest = free - 3 - free // 3 if cells.message else free - 1
+    if used > max(longest, MIN_LEFT) and (used > free or free - used - 3 < min(MIN_MESSAGE, cell_len(cells.message))):
+        left = _cut_left(left, min(max(longest, MIN_LEFT), free - 1), glyphs.ellipsis)
+        used = sum(cell_len(text) for text, _ in left)
+    rest = free - used - 3
+    if cells.message and rest >= min(MIN_MESSAGE, cell_len(cells.message)):
+        left += [("  ", cells.message_style), (cut(cells.message, rest, glyphs.ellipsis), cells.message_style)]
+        used = sum(cell_len(text) for text, _ in left)
     parts = [*left, (" " * (free - used), palette.ink), *right, (tail, cells.tail_style)]
     return Strip([Segment(harmless(text), style) for text, style in parts if text])
 

@@ -140,6 +140,8 @@ def _message(row: Row, style: Style, palette: Palette) -> tuple[str, Style]:
     if row.state == State.SUSPENDED and row.suspended_note:
         return row.suspended_note, style
     words = row.message or row.reason
+    if row.state == State.SUSPENDED and not row.before.is_trouble:
+        return "suspended", style
     if row.before in (State.READY, State.UNKNOWN, State.DELETING):
         return ("" if row.revision else row.message), palette.muted
     if row.state != row.before and row.before.is_trouble:
@@ -252,12 +254,12 @@ def _lost_cluster(line: Line, info: ClusterInfo, words: str, brush: Brush) -> Ce
     for ref in brush.tree.members(line):
         before[brush.mirror.rows[ref].before] += 1
     was = "  ".join(text.strip() for text, _ in count_cells(tuple(before), brush, muted=True))
-    state = State.FAILED if info.phase == Phase.DENIED else State.UNREACHABLE
+    state = cluster_state(info, brush.tree.counts(line))
     return Cells(
         depth=line.depth,
         arrow=_arrow(line, brush),
         glyph=brush.glyph(state),
-        glyph_style=palette.error if info.phase == Phase.DENIED else palette.muted,
+        glyph_style=brush.state(state),
         name=one_line(info.id),
         name_style=palette.heading,
         message=f"{words} {brush.glyphs.separator} was {was}" if was else words,
@@ -268,8 +270,8 @@ def _lost_cluster(line: Line, info: ClusterInfo, words: str, brush: Brush) -> Ce
 def cluster_state(info: ClusterInfo, counts: Counts) -> State:
     """The worst state of a cluster that wants attention; Ready when none does, whatever else is going on."""
     if info.is_lost:
-        return State.UNREACHABLE
-    quiet = State.READY if info.kinds else State.UNKNOWN
+        return State.FAILED if info.phase == Phase.DENIED else State.UNREACHABLE
+    quiet = State.READY if info.kinds > len(info.forbidden) else State.UNKNOWN
     if not info.is_settled:
         quiet = State.PROGRESSING
     return next((state for state in State if state in _LOUD and counts[state]), quiet)
@@ -286,6 +288,8 @@ def cluster_words(info: ClusterInfo, brush: Brush) -> str:
         return "connecting"
     if info.phase == Phase.SYNCING:
         return f"reading {info.synced} of {info.kinds} kinds"
+    if not info.kinds:
+        return "no Flux here"
     count = len(info.forbidden)
     parts = [f"{count} kind{'s' * (count != 1)} forbidden"] if count else []
     version = ".".join(one_line(info.flux_version).split(".")[:2])

@@ -17,10 +17,15 @@ ROOMY = 100
 
 
 def header(
-    brush: Brush, width: int, rate: float, *, read_only: bool = False, seconds: bool = True
+    brush: Brush, width: int, rate: float, *, read_only: bool = False, seconds: bool = True, marks: int = 0
 ) -> tuple[list[Bit], list[Bit]]:
-    """The bits of the header from the left and from the right, for a screen of `width` cells; `seconds`: the clock
-    shows them where there is room."""
+    """The bits of the header from the left and from the right, for a screen of `width` cells.
+
+    Args:
+        rate: news a second.
+        seconds: whether the clock shows them where there is room.
+        marks: how many objects are marked: keys act on those, wherever the cursor is.
+    """
     palette, mirror = brush.palette, brush.mirror
     clusters = len(mirror.clusters)
     counts = mirror.counts()
@@ -36,6 +41,8 @@ def header(
         for index, (text, style) in enumerate(cells)
     ]
     right = []
+    if marks:
+        right.append(Bit(Text(f"{marks} marked", palette.key), 88))
     if read_only:
         right.append(Bit(Text("read-only", palette.warning), 75))
     if width >= ROOMY and rate >= 0.5:

@@ -125,7 +125,7 @@ PLAN: tuple[Binding, ...] = (_key("q", "cancel", "close-plan", "close", "Close; 
 
 CRASH: tuple[Binding, ...] = (
     _key("c", "copy", "copy-report", "copy", "Copy the report", FIELDS),
-    _key("q,Q,escape,ctrl+c,ctrl+q", "quit", "leave-report", "leave", "Leave", FIELDS),
+    _key("q,escape,Q,ctrl+c,ctrl+q", "quit", "leave-report", "leave", "Leave", FIELDS),
 )
 
 SEARCH: tuple[Binding, ...] = (

@@ -11,15 +11,19 @@ from fluxtui.console.themes import Palette
 from fluxtui.fleet.mirror import Mirror
 
 
-def empty_tree(mirror: Mirror, filter_text: str, origin: str, palette: Palette) -> Text:
+def empty_tree(mirror: Mirror, filter_text: str, origin: str, palette: Palette, problem: str = "") -> Text:
     """The words for a tree without lines.
 
     Args:
         filter_text: the filter, as typed.
+        problem: what is wrong with it.
         origin: where clusters were looked for: the kubeconfig files, in words.
     """
     if not mirror.clusters:
         return _no_clusters(origin, palette)
+    if problem:
+        page = _page("The filter can't be read", [problem], palette)
+        return page.append(f"\n\n{_key('help')}", palette.key).append("  explains the filter", palette.muted)
     if filter_text:
         return _nothing_matches(mirror, filter_text, palette)
     return _page("Nothing here", ["No cluster has anything to show in this view."], palette)
@@ -40,9 +44,12 @@ def _nothing_matches(mirror: Mirror, filter_text: str, palette: Palette) -> Text
     total = sum(mirror.counts())
     page = _page("Nothing matches", [f"None of {total} objects in {len(mirror.clusters)} clusters matches"], palette)
     page.append(f"  {filter_text}", palette.link)
-    escape = next(binding for binding in keys.FLEET if binding.id == "back")
-    page.append(f"\n\n{keys.shown_first(escape.key)}", palette.key).append("  drops the filter", palette.muted)
+    page.append(f"\n\n{_key('back')}", palette.key).append("  drops the filter", palette.muted)
     return page
+
+
+def _key(identity: str) -> str:
+    return keys.shown_first(next(binding.key for binding in keys.FLEET if binding.id == identity))
 
 
 def _page(title: str, lines: Sequence[str], palette: Palette) -> Text:

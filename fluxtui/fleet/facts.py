@@ -6,7 +6,7 @@ HelmRepository of type oci; Flagger's Canary has phases (flagger.app `docs/gitbo
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from fluxtui.api import durations
@@ -65,7 +65,7 @@ def read_facts(facts: Facts, wire: Wire, kind: Kind | None, now: float, previous
         facts.suspended = True
         facts.suspended_note = _note(metadata)
     if status:
-        facts.observed = status.observed_generation or 0
+        facts.observed = 0 if _is_silent(wire) else status.observed_generation or 0
         for said in status.conditions or ():
             _take(facts, said)
         if facts.ready_message.startswith(_WAITS):
@@ -75,7 +75,8 @@ def read_facts(facts: Facts, wire: Wire, kind: Kind | None, now: float, previous
             facts.reconciled = max(moment(past.last_reconciled) for past in status.history)
     if facts.ready == Ready.ABSENT:
         _without_ready(facts, wire, status or Status())
-    facts.pending, facts.pending_request = _pending(facts, wire, kind, now, previous)
+    if not _is_silent(wire):
+        facts.pending, facts.pending_request = _pending(facts, wire, kind, now, previous)
 
 
 def _take(facts: Facts, said: Said) -> None:
@@ -99,8 +100,13 @@ def _without_ready(facts: Facts, wire: Wire, status: Status) -> None:
         _canary(facts, status)
     elif wire.kind == EXTERNAL_ARTIFACT.kind:
         facts.ready = Ready.TRUE if status.artifact else Ready.ABSENT
-    elif wire.kind in _SILENT or (wire.kind == "HelmRepository" and wire.spec and wire.spec.type == "oci"):
+    elif _is_silent(wire):
         facts.ready = Ready.TRUE
+
+
+def _is_silent(wire: Wire) -> bool:
+    """Whether no controller ever says anything of the object; the status that its CRD sets by default says nothing."""
+    return wire.kind in _SILENT or (wire.kind == "HelmRepository" and bool(wire.spec and wire.spec.type == "oci"))
 
 
 def _canary(facts: Facts, status: Status) -> None:
@@ -133,10 +139,17 @@ def _note(metadata: Meta) -> str:
     if not annotations:
         return ""
     parts = [one_line(annotations.get(SUSPEND_REASON, ""))]
-    for word, key in (("by", SUSPENDED_BY), ("until", SUSPEND_UNTIL)):
-        if annotations.get(key):
-            parts.append(f"{word} {one_line(annotations[key])}")
+    if annotations.get(SUSPENDED_BY):
+        parts.append(f"by {one_line(annotations[SUSPENDED_BY])}")
+    if annotations.get(SUSPEND_UNTIL):
+        parts.append(f"until {_local(annotations[SUSPEND_UNTIL])}")
     return ", ".join(part for part in parts if part)
+
+
+def _local(text: str) -> str:
+    """A time as the user's clock shows it: `2026-12-01 18:00`; what is none as it is."""
+    found = moment(text)
+    return datetime.fromtimestamp(found, UTC).astimezone().strftime("%Y-%m-%d %H:%M") if found else one_line(text)
 
 
 def requested(wire: Wire) -> str:

@@ -47,6 +47,10 @@ class Happening(msgspec.Struct, frozen=True):
     key: str = ""
     """Namespace and name of the Event itself."""
 
+    def is_about(self, ref: Ref) -> bool:
+        """Whether it happened to that object itself."""
+        return (self.kind, self.namespace, self.name) == (ref.kind, ref.namespace, ref.name)
+
 
 def happening(event: Mapping[str, Any]) -> Happening:
     """An Event object read; parts that are missing are empty."""

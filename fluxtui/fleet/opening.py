@@ -19,6 +19,7 @@ from fluxtui.fleet.branches import WORKLOADS, Branch, Child, child_of, named
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.pods import PODS, belongs, pod_selector, pods_of
 from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.states import State
 from fluxtui.kube.errors import KubeError, NotFound, UnknownKind
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ class _InventoryBranch:
 
     def _tell(self) -> None:
         error = "; ".join(sorted(set(self._problems.values())))
-        self._mirror.set_branch(self._ref, Branch(tuple(self._children.values()), bool(self._waiting), error))
+        # What failed is looked for; the rest keeps the order in which it was applied.
+        children = sorted(self._children.values(), key=lambda child: child.state != State.FAILED)
+        self._mirror.set_branch(self._ref, Branch(tuple(children), bool(self._waiting), error))
 
 
 def _typed(obj: dict[str, Any], resource: Resource) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fluxtui.api.kinds import BY_KIND, Category, Kind
-from fluxtui.fleet.facts import moment, read_facts
+from fluxtui.fleet.facts import SUSPENDED_AT, moment, read_facts
 from fluxtui.fleet.links import depends_of, inventory_of, owner_of, source_of
 from fluxtui.fleet.refs import Interner, Ref, clean, from_inventory, intern
 from fluxtui.fleet.states import Facts, State, state_of
@@ -146,9 +146,12 @@ def _labels(labels: Mapping[str, str] | None) -> str:
 
 
 def _changed(wire: Wire) -> float:
-    """The latest moment the object tells of: conditions, artifact, release, scan, deletion; its creation at least."""
+    """The latest moment the object tells of: conditions, artifact, release, scan, suspension, deletion; its creation at
+    least."""
     status = wire.status
     times = [wire.metadata.creation_timestamp or "", wire.metadata.deletion_timestamp or ""]
+    if wire.spec and wire.spec.suspend:
+        times.append((wire.metadata.annotations or {}).get(SUSPENDED_AT, ""))
     if status:
         times += [said.last_transition_time for said in status.conditions or ()]
         times.append(status.last_transition_time or "")

@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
+from fluxtui.console.catalogue import catalogue
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.screens.help import HelpScreen
 from fluxtui.console.screens.palette import CommandList, PaletteScreen
 from fluxtui.console.screens.plan import PlanScreen
+from fluxtui.console.widgets.chrome import Bar
 from fluxtui.fleet.lines import LineType, View, cluster_key
 from fluxtui.fleet.refs import Ref
 from fluxtui.kube.errors import Forbidden
@@ -199,6 +201,48 @@ async def test_a_mistake_in_the_filter_is_named_and_the_tree_stays() -> None:
         await pilot.pause()
         assert "colour" in str(screen.filter_line.query_one("#filter-problem").render())
         assert list(screen.fleet_tree.lines) == before
+
+
+async def test_a_mistake_leaves_what_was_typed_in_sight() -> None:
+    async with opened() as (pilot, screen):
+        await pilot.press("slash")
+        screen.filter_line.set_text("state=brokn and something long")
+        await pilot.pause()
+        assert screen.filter_line.field.size.width >= 35
+        assert not screen.filter_line.query_one("#views").display
+        screen.filter_line.set_text("kind=ks")
+        await pilot.pause()
+        assert screen.filter_line.query_one("#views").display
+
+
+async def test_a_mistake_is_not_taken_for_a_filter_that_matches_nothing() -> None:
+    async with opened() as (pilot, screen):
+        screen.filter_line.set_text("name=nothing-like-this")
+        await pilot.pause()
+        screen.filter_line.set_text("name=nothing-like-this state=brokn")
+        await pilot.pause()
+        notice = str(screen.query_one("#notice", Static).render())
+        assert "unknown state brokn" in notice
+        assert "Nothing matches" not in notice
+
+
+async def test_another_view_keeps_the_object_or_shows_what_stands_for_it() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        for view in (View.OWNERSHIP, View.FLAT, View.KIND):
+            screen.set_view(view)
+            await pilot.pause()
+            assert screen.fleet_tree.current
+            assert screen.fleet_tree.current.ref == APPS, view
+        for view, kind in ((View.FAILURE, LineType.FAILURE), (View.SOURCE, LineType.SOURCE)):
+            screen.find(APPS)
+            screen.set_view(view)
+            await pilot.pause()
+            line = screen.fleet_tree.current
+            assert line
+            assert line.type == kind
+            assert APPS in line.members
+            screen.set_view(View.KIND)
 
 
 async def test_views_follow_their_key_and_their_names() -> None:
@@ -404,6 +448,36 @@ async def test_nothing_selected_is_said() -> None:
         assert titles(pilot) == ["Nothing to act on"]
 
 
+async def test_what_is_applied_by_an_object_offers_that_object() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        await pilot.press("right", "j", "s")
+        await pilot.pause()
+        assert screen.fleet_tree.current
+        assert screen.fleet_tree.current.ref == API
+        assert isinstance(pilot.app.screen, QuestionScreen)
+        await pilot.press("y")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, FormScreen)
+        assert "Suspend Kustomization apps" in str(pilot.app.screen.query_one(".dialog-title", Static).render())
+
+
+async def test_the_header_says_how_many_objects_are_marked() -> None:
+    async with opened() as (pilot, screen):
+
+        def header() -> str:
+            left, right = screen.query_one("#header", Bar)._left, screen.query_one("#header", Bar)._right
+            return " ".join(bit.text.plain for bit in (*left, *right))
+
+        screen.find(APPS)
+        await pilot.press("space", "space")
+        await pilot.pause()
+        assert "2 marked" in header()
+        await pilot.press("ctrl+backslash")
+        await pilot.pause()
+        assert "marked" not in header()
+
+
 async def test_a_suspended_object_is_not_reconciled_but_may_be_resumed() -> None:
     async with opened() as (pilot, screen):
         screen.find(US_APPS)
@@ -474,6 +548,19 @@ async def test_themes_change_live() -> None:
         await pilot.pause()
         assert pilot.app.theme == "fluxtui-light"
         assert screen.fleet_tree.render_line(0) != before
+
+
+async def test_the_palette_knows_the_panes_keys_and_the_namespaces() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        known = {command.name: command for command in catalogue(screen, {})}
+        assert {"follow", "reveal", "wrap", "copy-text", "ns flux-system"} <= known.keys()
+        known["ns flux-system"].run()
+        await pilot.pause()
+        assert screen.filter_text == "ns=flux-system"
+        known["wrap"].run()
+        await pilot.pause()
+        assert not screen.pane.document.wraps
 
 
 async def test_help_opens_and_closes_on_its_key() -> None:

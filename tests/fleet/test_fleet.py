@@ -287,7 +287,7 @@ async def test_an_opened_object_shows_its_children_and_their_pods(start: Start) 
             return {child.ref.name: (child.state, child.message) for child in branch.children}
 
         found = await eventually(states)
-        assert list(found) == ["api", "key", "settings", "gone"]
+        assert list(found) == ["gone", "api", "key", "settings"]
         assert found["key"] == found["settings"] == (State.READY, "")
         assert found["gone"] == (State.FAILED, "not found in the cluster")
         api = Ref("east", "apps", "Deployment", "web", "api")

@@ -94,6 +94,11 @@ WITHOUT_READY: list[tuple[str, Object, State]] = [
     ("provider", flux("provider"), State.READY),
     ("provider being deleted", flux("provider", deletionTimestamp=ago()), State.DELETING),
     ("helm repository of type oci", flux("helm", spec={"type": "oci"}), State.READY),
+    (
+        "helm repository of type oci with the status that its CRD gives it",
+        flux("helm", spec={"type": "oci"}, status={"observedGeneration": -1}),
+        State.READY,
+    ),
     ("helm repository", flux("helm"), State.UNKNOWN),
     ("external artifact without one", flux("ext"), State.UNKNOWN),
     ("external artifact", flux("ext", status={"artifact": {"revision": "v1"}}), State.READY),

@@ -46,14 +46,19 @@ class Actions:
     def start(self, action: Action) -> None:
         """Do it to the targets, or say why not, or ask first."""
         refs = self.targets()
-        if not refs:
+        if refs:
+            self._begin(action, refs)
+        elif (manager := self._tree.manager) is not None:
+            self._offer_manager(action, manager)
+        else:
             self._screen.notify(
                 "Select a Flux object, a group or a cluster, or mark objects with space.",
                 title="Nothing to act on",
                 severity="warning",
                 markup=False,
             )
-            return
+
+    def _begin(self, action: Action, refs: Sequence[Ref]) -> None:
         plan = self._fleet.plan(action, refs)
         if len(refs) == 1 and plan.refused:
             self._refuse(action, plan)
@@ -65,6 +70,21 @@ class Actions:
             self._confirm(plan)
 
     # Asking
+
+    def _offer_manager(self, action: Action, manager: Ref) -> None:
+        """Flux acts on its own objects: for what one of them applied, that one is offered."""
+        line = self._tree.current
+        assert line is not None
+        assert line.ref is not None
+        self._screen.app.push_screen(
+            QuestionScreen(
+                self._brush.palette,
+                f"{name_of(line.ref)} is applied by {name_of(manager)}",
+                "Flux acts on its own objects only.",
+                [Answer("y", f"{action.value} {name_of(manager)}", "manager")],
+            ),
+            lambda answer: self._begin(action, [manager]) if answer else None,
+        )
 
     def _refuse(self, action: Action, plan: Plan) -> None:
         """Why nothing is done; a suspended object may be resumed instead."""

@@ -62,6 +62,7 @@ class Board(Screen[None], inherit_bindings=False):
         self.brush = Brush(fleet.mirror, Tree(fleet.mirror), palette, characters, ascii_only=console.ascii)
         self.shape = Shape(view=View(console.view))
         self.filter_text = console.filter
+        self._problem = ""
         self._looked = False
         self._opened: set[Ref] = set()
         self._events = (0.0, 0)
@@ -145,7 +146,12 @@ class Board(Screen[None], inherit_bindings=False):
     def show_header(self) -> None:
         console = self.settings.console
         left, right = header(
-            self.brush, self.size.width, self._rate, read_only=console.read_only, seconds=not console.saver
+            self.brush,
+            self.size.width,
+            self._rate,
+            read_only=console.read_only,
+            seconds=not console.saver,
+            marks=len(self.fleet_tree.marks),
         )
         self.query_one("#header", Bar).set_bits(left, right)
 
@@ -159,7 +165,9 @@ class Board(Screen[None], inherit_bindings=False):
         notice.display = empty
         self.fleet_tree.display = self.pane.display = not empty
         if empty:
-            words = notices.empty_tree(self.fleet.mirror, self.filter_text, self.start.origin, self.brush.palette)
+            words = notices.empty_tree(
+                self.fleet.mirror, self.filter_text, self.start.origin, self.brush.palette, self._problem
+            )
             notice.update(words)
 
     def use_palette(self, palette: Palette) -> None:
@@ -233,8 +241,11 @@ class Board(Screen[None], inherit_bindings=False):
         try:
             query = Query.parse(text) or None
         except QueryError as error:
-            self.filter_line.set_problem(str(error))
+            self._problem = str(error)
+            self.filter_line.set_problem(self._problem)
+            self._show_notice(empty=not self.fleet_tree.lines)
             return
+        self._problem = ""
         self.filter_line.set_problem("")
         self.shape = msgspec.structs.replace(self.shape, query=query, folded=frozenset())
         self.fleet_tree.matches = query.matcher(self.fleet.mirror.clock()) if query else None
@@ -245,10 +256,21 @@ class Board(Screen[None], inherit_bindings=False):
         self.set_view(View(event.name))
 
     def set_view(self, view: View) -> None:
-        """Arrange the tree another way."""
+        """Arrange the tree another way; the cursor stays on its object, or on the line that stands for it there."""
+        ref = self.fleet_tree.current.ref if self.fleet_tree.current else None
         self.shape = msgspec.structs.replace(self.shape, view=view)
         self.filter_line.set_view(view)
         self.flatten()
+        if ref is not None and not self._find_line(ref):
+            if view in (View.KIND, View.OWNERSHIP) and self.find(ref):
+                return
+            standing = [line for line in self.fleet_tree.lines if ref in self.brush.tree.members(line)]
+            if standing:
+                self.fleet_tree.go_to(standing[-1].key)
+
+    @on(FleetTree.Marked)
+    def _marked(self) -> None:
+        self.show_header()
 
 
 def _nothing() -> None:

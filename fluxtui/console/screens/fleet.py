@@ -25,10 +25,10 @@ from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.pane import DetailPane
 from fluxtui.console.working import in_worker
 from fluxtui.fleet.actions import Action
+from fluxtui.fleet.census import Census
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.lines import View
 from fluxtui.fleet.refs import Ref
-
 
 _BESIDE_TYPING = frozenset({"switch_pane", "clear_marks"})
 """What keys that are no letters may do while a text is typed."""
@@ -43,6 +43,7 @@ class FleetScreen(Board, inherit_bindings=False):
     def __init__(self, fleet: Fleet, start: Start, palette: Palette) -> None:
         super().__init__(fleet, start, palette)
         self.journey = Journey(self)
+        self.census = Census(fleet.mirror)
 
     def on_mount(self) -> None:
         self.actions = Actions(self, self.fleet_tree, self.fleet, self.brush)
@@ -134,7 +135,8 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_help(self) -> None:
         hidden = () if self.start.outage else ("outage",)
-        self.app.push_screen(HelpScreen(self.brush.palette, self.settings.console.keymap, self.start.tour, hidden))
+        keymap = self.settings.console.keymap
+        self.app.push_screen(HelpScreen(self.brush.palette, keymap, self.start.tour, hidden, self.brush.glyph))
 
     # The demo
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,11 +16,14 @@ from fluxtui.console import keys, stylesheets
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.document import Document, Paragraph
 from fluxtui.fleet.query import FIELDS
+from fluxtui.fleet.states import State
 
 COLUMN = 48
 """Least width of one column of keys."""
 KEYS = 16
 """Width of the keys in it."""
+TOUR = 3
+"""How far continuation lines of the tour are set in."""
 GAP = 3
 
 
@@ -30,13 +33,21 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     CSS_PATH = stylesheets.path("help")
     BINDINGS: ClassVar[list[BindingType]] = [*keys.DIALOG, *keys.CLOSE]
 
-    def __init__(self, palette: Palette, keymap: Mapping[str, str], tour: str = "", hidden: Sequence[str] = ()) -> None:
-        """`hidden` are ids of bindings that do nothing here."""
+    def __init__(
+        self,
+        palette: Palette,
+        keymap: Mapping[str, str],
+        tour: str = "",
+        hidden: Sequence[str] = (),
+        glyph: Callable[[State], str] = lambda state: state.glyph,
+    ) -> None:
+        """`hidden` are ids of bindings that do nothing here; `glyph` is what states are drawn with."""
         super().__init__()
         self._palette = palette
         self._keymap = keymap
         self._tour = tour
         self._hidden = hidden
+        self._glyph = glyph
 
     def compose(self) -> ComposeResult:
         with Vertical(id="help"):
@@ -51,48 +62,89 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
     def _fill(self) -> None:
         document = self.query_one(Document)
         width = document.size.width or self.app.size.width - 8
-        document.set_text(contents(self._palette, self._keymap, self._tour, width, self._hidden))
+        document.set_text(contents(self._palette, self._keymap, self._tour, width, self._hidden, self._glyph))
 
     def action_cancel(self) -> None:
         self.dismiss()
 
 
 def contents(
-    palette: Palette, keymap: Mapping[str, str], tour: str, width: int, hidden: Sequence[str] = ()
+    palette: Palette,
+    keymap: Mapping[str, str],
+    tour: str,
+    width: int,
+    hidden: Sequence[str] = (),
+    glyph: Callable[[State], str] = lambda state: state.glyph,
 ) -> list[Paragraph]:
-    """The help text for a width: the tour, the keys by group in as many columns as fit, the filter language."""
-    lines: list[Text] = []
+    """The help text for a width: the tour, the keys by group in as many columns as fit, the states, the filter
+    language."""
+    story: list[Paragraph] = []
     if tour:
-        lines += [
-            Text("Tour", palette.heading),
-            *(Text(line, palette.ink) for line in tour.strip().splitlines()),
-            Text(),
-        ]
+        story = [Paragraph(Text("Tour", palette.heading))]
+        story += [Paragraph(Text(line, palette.ink), indent=TOUR) for line in tour.strip().splitlines()]
+        story.append(Paragraph(Text()))
+    lines: list[Text] = []
     count = max(1, min(3, width // COLUMN))
     size = width // count - GAP
     groups = []
     for title, rows in keys.by_group(keymap):
         cells = [(shown, binding.tooltip) for shown, binding in rows if binding.id not in hidden]
         groups.append(_group(title, cells, palette, size))
+    groups.append(_states(palette, size, glyph))
+    groups.append(_group("Mouse", MOUSE, palette, size))
     lines += _columns(groups, count, size)
     lines += _group("Filter", [(name, FIELDS[name]) for name in FIELDS], palette, width)
     lines += [*(Text(line, palette.muted) for line in FILTER_NOTES), Text(), _remapping(palette)]
-    return [Paragraph(line, indent=KEYS + 1) for line in lines]
+    return [*story, *(Paragraph(line, indent=KEYS) for line in lines)]
 
 
+MEANINGS: Mapping[State, str] = {
+    State.READY: "as it should be",
+    State.PROGRESSING: "its controller is at work",
+    State.FAILED: "and tried again",
+    State.STALLED: "failed, and not tried again",
+    State.OVERDUE: "ready, but long not reconciled",
+    State.DELETING: "its finalizers are at work",
+    State.SUSPENDED: "held until it is resumed",
+    State.UNREACHABLE: "its cluster does not answer",
+    State.UNKNOWN: "nothing was said yet",
+}
+MOUSE = (
+    ("click", "Select; on the arrow, open or close"),
+    ("double click", "Read the object, jump in a trace"),
+    ("wheel", "Scroll"),
+)
 FILTER_NOTES = (
     "Terms beside each other must all hold; or, ! and brackets do what they say: (kind=ks or kind=hr) !ready=true",
     "= is equal or matches * and ?, ~ contains, < and > compare times. A word alone is found in names and messages.",
 )
 
 
+def _states(palette: Palette, size: int, glyph: Callable[[State], str]) -> list[Text]:
+    lines = [Text("States", palette.heading)]
+    for state, words in MEANINGS.items():
+        name = f"{glyph(state)} {state.word}"
+        lines.append(Text.assemble((f"{name:<{KEYS}}", palette.token(state.token)), (words, palette.ink)))
+        lines[-1].truncate(size, overflow="ellipsis")
+    return [*lines, Text()]
+
+
 def _group(title: str, rows: Sequence[tuple[str, str]], palette: Palette, size: int) -> list[Text]:
     lines = [Text(title, palette.heading)]
     for name, words in rows:
-        line = Text.assemble((f"{name:<{KEYS}}", palette.key), (words, palette.ink))
+        line = Text.assemble((f"{_fitting(name):<{KEYS}}", palette.key), (words, palette.ink))
         line.truncate(size, overflow="ellipsis")
         lines.append(line)
     return [*lines, Text()]
+
+
+def _fitting(keys_shown: str) -> str:
+    """As many of several keys as have room."""
+    found, *others = keys_shown.split()
+    for key in others:
+        if len(found) + 1 + len(key) < KEYS:
+            found = f"{found} {key}"
+    return found
 
 
 def _columns(groups: Sequence[list[Text]], count: int, size: int) -> list[Text]:

@@ -21,6 +21,9 @@ from fluxtui.console.widgets.fields import TextField
 from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.strips import segments
 
+NAMES = 22
+"""Cells of the column of names; longer ones push their help aside."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -42,7 +45,7 @@ class CommandList(VirtualList[Command], can_focus=False):
         return ""
 
     def paint(self, line: Command, width: int) -> Strip:
-        name = Text.assemble(" ", (line.name, self.palette.ink), "  ", (line.help, self.palette.muted), end="")
+        name = Text.assemble(f" {line.name:<{NAMES}} ", (line.help, self.palette.muted), style=self.palette.ink, end="")
         key = Text(f"{line.key} ", self.palette.key, end="")
         name.truncate(max(0, width - key.cell_len - 1), overflow="ellipsis", pad=True)
         return Strip([*segments(name, self.app.console), *segments(key, self.app.console)])

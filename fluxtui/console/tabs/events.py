@@ -39,7 +39,7 @@ def _event(found: Happening, ref: Ref, brush: Brush) -> Paragraph:
     text.append(found.reason, palette.ink)
     if found.count > 1:
         text.append(f" {brush.glyphs.times}{found.count}", palette.muted)
-    if (found.kind, found.namespace, found.name) != (ref.kind, ref.namespace, ref.name):
+    if not found.is_about(ref):
         text.append(f"  {found.kind} {found.name}", palette.muted)
     message = brief(found.message)
     if message:

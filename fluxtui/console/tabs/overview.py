@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
-from fluxtui.api.meta import FLUX_NAMESPACE
-from fluxtui.console.columns import Brush, cluster_state, cluster_words, count_cells
+from fluxtui.console.columns import Brush, count_cells
+from fluxtui.console.tabs.cluster import cluster
 from fluxtui.console.tabs.events import events
 from fluxtui.console.tabs.layout import BLANK, heading, labelled, sentence, state_text, words
 from fluxtui.console.text import long_span
@@ -27,6 +27,8 @@ MOST_CHAIN = 4
 """Dependents named in the chain; the rest is counted."""
 MOST_MEMBERS = 500
 MOST_RECENT = 5
+MOST_MESSAGE = 1000
+"""Characters of a message; the YAML has it whole."""
 
 Object = Mapping[str, Any]
 
@@ -44,7 +46,7 @@ def overview(
     if line.type == LineType.CHILD and line.child:
         return [*_child(line.child, brush, obj), *_recent(happenings, line.child.ref, brush)]
     if line.type == LineType.CLUSTER:
-        return list(_cluster(line, brush))
+        return list(cluster(line, brush))
     if line.type == LineType.NOTICE:
         return [sentence(one_line(line.text), brush)]
     return list(_members(line, brush))
@@ -52,10 +54,12 @@ def overview(
 
 def _recent(happenings: Sequence[Happening], ref: Ref, brush: Brush) -> Iterator[Paragraph]:
     """The latest events; the Events tab has them all."""
-    if happenings:
+    # Of what it owns, only trouble: that pods are scheduled and pulled hides what its controller says.
+    telling = [found for found in happenings if found.warning or found.is_about(ref)]
+    if telling:
         yield BLANK
         yield heading("recent", brush)
-        yield from events(happenings[-MOST_RECENT:], ref, brush)
+        yield from events(telling[-MOST_RECENT:], ref, brush)
 
 
 def _object(row: Row, brush: Brush, obj: Object | None) -> Iterator[Paragraph]:
@@ -64,13 +68,14 @@ def _object(row: Row, brush: Brush, obj: Object | None) -> Iterator[Paragraph]:
     head = state_text(row.state, brush)
     if row.state != row.before:
         head.append("  was ", palette.muted).append_text(state_text(row.before, brush))
-    if row.reason:
+    if row.reason and row.reason != row.state.word:
         head.append(f"  {row.reason}", palette.muted)
     if row.changed:
         head.append(f"  {long_span(now - row.changed)}", palette.muted)
     yield Paragraph(head)
-    if row.message:
-        yield Paragraph(Text(row.message, palette.ink))
+    # What a suspension says stands under "held".
+    if row.message and not row.suspended_note:
+        yield from _message(row.message, brush)
     yield BLANK
     found = trace(brush.mirror, row.ref)
     why = [*_why(row, found, brush)]
@@ -91,6 +96,13 @@ def _object(row: Row, brush: Brush, obj: Object | None) -> Iterator[Paragraph]:
     yield from _revisions(row, brush)
 
 
+def _message(text: str, brush: Brush) -> Iterator[Paragraph]:
+    """What the object says of itself, as far as it leaves room for the rest."""
+    yield Paragraph(Text(text[:MOST_MESSAGE], brush.palette.ink))
+    if len(text) > MOST_MESSAGE:
+        yield sentence(f"{len(text) - MOST_MESSAGE} more characters: see YAML", brush)
+
+
 def _why(row: Row, found: Trace, brush: Brush) -> Iterator[Paragraph]:
     """The root of the trouble: the object it waits for, or what of its own does not become ready."""
     palette = brush.palette
@@ -101,8 +113,17 @@ def _why(row: Row, found: Trace, brush: Brush) -> Iterator[Paragraph]:
         return
     bad = [child for child in branch.children if child.state == State.FAILED and child.ref not in brush.mirror.rows]
     for child in bad[:3]:
-        text = Text(f"{child.ref.kind} {child.ref.path}  ", palette.ink).append(child.message, palette.error)
+        root = _failing_pod(child, brush) or child
+        name = root.ref.name if root.ref.kind == "Pod" else root.ref.path
+        text = Text(f"{root.ref.kind} {name}  ", palette.ink).append(root.message, palette.error)
         yield labelled("why", text, brush)
+
+
+def _failing_pod(child: Child, brush: Brush) -> Child | None:
+    """The pod that keeps a workload from being ready, if its pods are known."""
+    branch = brush.mirror.branches.get(child.ref)
+    pods = branch.children if branch else ()
+    return next((pod for pod in pods if pod.state == State.FAILED and pod.message), None)
 
 
 def _suspension(row: Row, obj: Object | None, brush: Brush) -> Text:
@@ -267,42 +288,6 @@ def _images(spec: Any) -> Iterator[tuple[str, str]]:
     for container in pod.get("containers") or () if isinstance(pod, dict) else ():
         if isinstance(container, dict):
             yield one_line(str(container.get("name", ""))), short_revision(str(container.get("image", "")))
-
-
-def _cluster(line: Line, brush: Brush) -> Iterator[Paragraph]:
-    palette = brush.palette
-    info = brush.mirror.clusters[line.cluster]
-    counts = brush.tree.counts(line)
-    state = cluster_state(info, counts)
-    head = Text(f"{brush.glyph(state)} ", brush.state(state))
-    yield Paragraph(head.append(cluster_words(info, brush), palette.ink))
-    if info.error:
-        yield Paragraph(Text(one_line(info.error), palette.error if info.is_lost else palette.warning), indent=2)
-    yield BLANK
-    yield labelled(
-        "objects", words(count_cells(counts, brush), "") if any(counts) else Text("none", palette.muted), brush
-    )
-    facts = [
-        ("server", info.server),
-        ("kube", info.kubernetes_version),
-        ("flux", info.flux_version),
-        ("holder", info.holder),
-        ("answers", f"in {round(info.latency * 1000)}ms" if info.latency else ""),
-        ("kinds", f"{info.synced} of {info.kinds} watched" if info.kinds else ""),
-    ]
-    for label, value in facts:
-        if value:
-            yield labelled(label, Text(one_line(value), palette.ink), brush)
-    if info.stale_controllers:
-        text = Text(
-            f"{', '.join(info.stale_controllers)} in {FLUX_NAMESPACE} do not renew their lease", palette.warning
-        )
-        yield labelled("lease", text, brush)
-    if info.forbidden:
-        yield BLANK
-        yield heading("may not be read", brush)
-        for resource in info.forbidden:
-            yield Paragraph(Text(one_line(resource), palette.warning), indent=2)
 
 
 def _members(line: Line, brush: Brush) -> Iterator[Paragraph]:

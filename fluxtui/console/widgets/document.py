@@ -53,6 +53,7 @@ class Document(VirtualList[Piece]):
         self.follows = False
         self.search = ""
         self._version = 0
+        self._width = 0
         self._has_targets = False
 
     # What is shown
@@ -69,6 +70,7 @@ class Document(VirtualList[Piece]):
 
     def _lay_out(self) -> None:
         self._version += 1
+        self._width = self.columns
         width = max(8, self.columns - 2)
         pieces: list[Piece] = []
         for number, paragraph in enumerate(self.paragraphs):
@@ -106,8 +108,16 @@ class Document(VirtualList[Piece]):
         return Strip([Segment(" "), *segments(text, self.app.console)])
 
     def on_resize(self, event: events.Resize) -> None:
-        self._strips.clear()
-        self._lay_out()
+        self._fit()
+
+    def on_show(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Lay the text out for the width there is; while the widget was hidden there was none."""
+        if self.columns != self._width:
+            self._strips.clear()
+            self._lay_out()
         if self.follows:
             self._scroll_row(max(0, len(self.lines) - self.rows))
 
@@ -169,6 +179,11 @@ def _without_lead(text: Text) -> Text:
     return text[len(text.plain) - len(text.plain.lstrip(" ")) :]
 
 
+def _word(plain: str, start: int, most: int) -> int:
+    """Cells of the word that begins there, as far as it may matter: one longer than `most` is not worth a new line."""
+    return cell_len(plain[start : start + most + 1].partition(" ")[0])
+
+
 def _breaks(plain: str, width: int, later: int) -> list[int]:
     """Where to break a text into lines of `width` cells, all but the first of `later`: behind spaces, else in a word.
 
@@ -180,8 +195,9 @@ def _breaks(plain: str, width: int, later: int) -> list[int]:
     inked = False
     for index, character in enumerate(plain):
         size = cell_len(character)
-        if used + size > (later if found else width):
-            cut = space if space > start else index
+        room = later if found else width
+        if used + size > room:
+            cut = space if space > start and _word(plain, space, later) <= later else index
             found.append(cut)
             used = cell_len(plain[cut:index])
             start, inked = cut, bool(plain[cut:index].strip())

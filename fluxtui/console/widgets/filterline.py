@@ -32,7 +32,7 @@ class FilterLine(Horizontal):
     FilterLine { height: 1; }
     FilterLine > #filter-sign { width: 3; }
     FilterLine > SearchField { width: 1fr; }
-    FilterLine > #filter-problem { width: auto; max-width: 60%; }
+    FilterLine > #filter-problem { width: auto; max-width: 65%; text-wrap: nowrap; text-overflow: ellipsis; }
     FilterLine > Tabs { width: auto; }
     """
 
@@ -75,8 +75,9 @@ class FilterLine(Horizontal):
         self.query_one(SearchField).value = text
 
     def set_problem(self, problem: str) -> None:
-        """Say what is wrong with the text; nothing takes the words away."""
-        self.query_one("#filter-problem", Static).update(Text(f"{problem} " if problem else "", self.palette.error))
+        """Say what is wrong with the text, in place of the views; nothing takes the words away."""
+        self.query_one("#filter-problem", Static).update(Text(f"  {problem} " if problem else "", self.palette.error))
+        self.query_one(Tabs).display = not problem
 
     def set_view(self, view: View) -> None:
         self.query_one(Tabs).activate(view.value)

@@ -137,6 +137,15 @@ class FleetTree(VirtualList[Line]):
         elif clicks == 2:
             self.action_activate()
 
+    @property
+    def manager(self) -> Ref | None:
+        """The row that the CHILD line under the cursor stands below; None on other lines."""
+        line = self.current
+        if line is None or line.type != LineType.CHILD:
+            return None
+        above = (self.lines[index] for index in range(self.cursor - 1, -1, -1))
+        return next((each.ref for each in above if each.type == LineType.OBJECT and each.depth < line.depth), None)
+
     # Marks
 
     def action_mark(self) -> None:
