@@ -34,7 +34,20 @@ Files and bases may be remote: https://..., git@host:..., ADDRESS//PATH?ref=REF.
 """
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=FIELDS)
+class _Directory(click.Command):
+    """Builds a directory, unless the first word says `kustomization`: then it is the Kustomization of a cluster."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] not in (["kustomization"], ["ks"]):
+            return super().make_context(info_name, args, parent, **extra)
+        from fluxtui.cli.build_kustomization import command as kustomization
+
+        return kustomization.make_context(f"{info_name} kustomization", args[1:], parent, **extra)
+
+
+@click.command(cls=_Directory, context_settings={"help_option_names": ["-h", "--help"]}, epilog=FIELDS)
 @click.argument("directory", default=".", metavar="[DIR]")
 @click.option(
     "--reorder",
@@ -62,6 +75,8 @@ Files and bases may be remote: https://..., git@host:..., ADDRESS//PATH?ref=REF.
 )
 def command(directory: str, load_restrictor: str, output: Path | None, **flags: Any) -> None:
     """Build the kustomization of DIR (the working directory by default) and print its resources as YAML.
+
+    `fluxtui build kustomization NAME --path DIR` builds what a Kustomization of a cluster would make of DIR.
 
     DIR may be the address of a Git repository. Needs no cluster; what is remote is kept in the user's cache directory.
 

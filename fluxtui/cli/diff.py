@@ -60,7 +60,7 @@ def command() -> None:
 
 @command.command("kustomization", help=HELP)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@manifest_options(strict=True, verb="Compare")
+@manifest_options(verb="Compare")
 @click.option("--ignore-not-found", is_flag=True, help="Compare a Kustomization that only --kustomization-file has.")
 @click.option("--summary", is_flag=True, help="Only the table of who changes what.")
 @form_option
@@ -91,7 +91,7 @@ class _Comparison:
     async def run(self, form: str, *, summary: bool) -> int:
         from fluxtui.engine.controllers.kustomize.preview import previewer
 
-        async with previewer(strict=self._manifests.strict_substitute) as building:
+        async with previewer(strict=self._manifests.strict_substitute is not False) as building:
 
             async def ask(client: Client) -> list[Compared]:
                 return [found async for found in self._cluster(client, building)]

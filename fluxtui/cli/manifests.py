@@ -31,7 +31,8 @@ class Manifests(msgspec.Struct, frozen=True):
     path: Path | None = None
     kustomization_file: Path | None = None
     ignore_paths: tuple[str, ...] = ()
-    strict_substitute: bool = True
+    strict_substitute: bool | None = None
+    """None: the verb decides."""
     recursive: bool = False
     local_sources: Mapping[str, Path] = {}
     """`Kind/namespace/name` → directory."""
@@ -53,10 +54,10 @@ def _local_sources(ctx: click.Context, param: click.Parameter, values: tuple[str
     return found
 
 
-def manifest_options(*, strict: bool, verb: str) -> Option:
+def manifest_options(*, verb: str) -> Option:
     """--path, --kustomization-file, --ignore-paths, --strict-substitute, --recursive and --local-sources.
 
-    The command gets `manifests`; `strict` is what holds when nothing is said about substitution.
+    The command gets `manifests`.
     """
     directory = click.Path(exists=True, file_okay=False, path_type=Path)
     file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -72,9 +73,8 @@ def manifest_options(*, strict: bool, verb: str) -> Option:
         ),
         click.option(
             "--strict-substitute/--no-strict-substitute",
-            default=strict,
-            show_default=True,
-            help="Refuse variables without a value or default.",
+            default=None,
+            help="Refuse variables without a value or default, as the controllers do.",
         ),
         click.option("-r", "--recursive", is_flag=True, help=f"{verb} the Kustomizations among the objects, too."),
         click.option(
@@ -107,12 +107,12 @@ class LocalTree:
         root = local_root(directory, path)
         if _inside(root, path) == directory:
             # Kustomizations of the same source are found beside it.
-            self._roots.setdefault(_source_of(raw), root)
+            self._roots.setdefault(source_of(raw), root)
         return self._local(root, directory)
 
     def below(self, raw: Object) -> Local | None:
         """What is local of a Kustomization's source; None when nothing is. Blocking. Raises ValueError."""
-        root = self._roots.get(_source_of(raw))
+        root = self._roots.get(source_of(raw))
         if root is None:
             return None
         directory = _inside(root, str((raw.get("spec") or {}).get("path") or ""))
@@ -138,7 +138,7 @@ def kustomization_in(file: Path, name: str, namespace: str) -> Object:
             text = stream.read(_LARGEST + 1)
         if len(text) > _LARGEST:
             fail(f"{file}: larger than {_LARGEST >> 20} MiB")
-        found = [document for document in yaml.safe_load_all(text) if _is_kustomization(document)]
+        found = [document for document in yaml.safe_load_all(text) if is_kustomization(document)]
     except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         fail(f"{file}: {error}")
     placed = [_placed(document, namespace) for document in found]
@@ -158,14 +158,16 @@ def _is_named(metadata: Object, name: str, namespace: str) -> bool:
     return metadata.get("name") == name and namespace in ("", metadata["namespace"])
 
 
-def _is_kustomization(document: Any) -> bool:
+def is_kustomization(document: Any) -> bool:
+    """Whether a document is a Kustomization of Flux."""
     if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
         return False
     group = str(document.get("apiVersion", "")).partition("/")[0]
     return (group, document.get("kind")) == (KUSTOMIZE_GROUP, "Kustomization")
 
 
-def _source_of(raw: Object) -> str:
+def source_of(raw: Object) -> str:
+    """The source of a Kustomization as `Kind/namespace/name`."""
     reference = (raw.get("spec") or {}).get("sourceRef") or {}
     namespace = reference.get("namespace") or raw["metadata"].get("namespace", "")
     return f"{reference.get('kind', '')}/{namespace}/{reference.get('name', '')}"
