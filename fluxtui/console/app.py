@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 from collections.abc import AsyncIterator
 from typing import ClassVar
@@ -19,9 +18,6 @@ from fluxtui.console.themes import NAMES, THEMES, Palette, palette
 from fluxtui.console.working import in_worker
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.kube.errors import AuthError
-
-GENERATIONS = (50_000, 20, 50)
-"""Thresholds of the garbage collector: rows come in bursts and hold no circles."""
 
 
 class ConsoleApp(App[None], inherit_bindings=False):
@@ -57,12 +53,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def _live(self) -> None:
         """After the first frame: bring the fleet to life."""
-        if not gc.isenabled():
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*GENERATIONS)
-            gc.enable()
         in_worker(self, self._run_fleet, "fleet")
+        in_worker(self, self._tidy, "memory")
         for notice in self.start.notices:
             self.notify(notice, severity="warning", markup=False)
 
@@ -71,6 +63,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
         shared_plugins().terminal = self._terminal
         await self.fleet.run()
+
+    async def _tidy(self) -> None:
+        from fluxtui.console import garbage
+
+        await garbage.begin_when(lambda: all(info.is_settled for info in self.fleet.mirror.clusters.values()))
 
     @contextlib.asynccontextmanager
     async def _terminal(self) -> AsyncIterator[None]:

@@ -87,7 +87,7 @@ def run(start: Start) -> int:
     check(start.settings)
     if not on_terminal():
         raise SettingsError("the console needs a terminal: standard input or standard error is redirected")
-    # Until the first frame there is nothing to collect; the app switches it on again.
+    # Switched on again by `console.garbage`.
     gc.disable()
     from fluxtui.console.app import ConsoleApp
     from fluxtui.console.turns import new_loop

@@ -71,9 +71,10 @@ class PaintedLines(ScrollView, Generic[L], can_focus=True, inherit_bindings=Fals
 
     def check(self) -> int:
         """Repaint the visible lines whose stamp is another one than when they were painted; how many those are."""
-        top, width = self.scroll_offset.y, self.columns
-        visible = range(top, min(top + self.rows, len(self.lines)))
-        regions = [Region(0, index - top, width, 1) for index in visible if self._painted(index) is None]
+        region = self.scrollable_content_region
+        top, width = self.scroll_offset.y, region.width
+        visible = range(top, min(top + region.height, len(self.lines)))
+        regions = [Region(0, index - top, width, 1) for index in visible if self._painted(index, width) is None]
         if regions:
             self.refresh(*regions)
         return len(regions)
@@ -100,22 +101,22 @@ class PaintedLines(ScrollView, Generic[L], can_focus=True, inherit_bindings=Fals
         index, width = y + self.scroll_offset.y, self.columns
         if not 0 <= index < len(self.lines):
             return Strip.blank(width, self.ground)
-        return self._painted(index) or self._paint(index)
+        return self._painted(index, width) or self._paint(index, width)
 
-    def _signature(self, index: int) -> tuple[object, ...]:
+    def _signature(self, index: int, width: int) -> tuple[object, ...]:
         line = self.lines[index]
         selected = self.is_selected(index)
-        return (self.stamp(line), self.columns, selected, selected and self.is_active, self.backdrop(line) is None)
+        return (self.stamp(line), width, selected, selected and self.is_active, self.backdrop(line) is None)
 
-    def _painted(self, index: int) -> Strip | None:
+    def _painted(self, index: int, width: int) -> Strip | None:
         """The line's strip, if it is painted and still right."""
         known = self._strips.get(self.key(self.lines[index]))
-        return known[1] if known and known[0] == self._signature(index) else None
+        return known[1] if known and known[0] == self._signature(index, width) else None
 
-    def _paint(self, index: int) -> Strip:
-        line, signature = self.lines[index], self._signature(index)
+    def _paint(self, index: int, width: int) -> Strip:
+        line, signature = self.lines[index], self._signature(index, width)
         _, _, selected, active, _ = signature
-        strip = self.paint(line, self.columns).adjust_cell_length(self.columns)
+        strip = self.paint(line, width).adjust_cell_length(width)
         if selected:
             strip = strip.apply_style(self.palette.cursor if active else self.palette.idle_cursor)
         elif (backdrop := self.backdrop(line)) is not None:
