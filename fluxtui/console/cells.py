@@ -61,7 +61,7 @@ def paint(cells: Cells, width: int, palette: Palette, glyphs: Glyphs) -> Strip:
     right_width = sum(cell_len(text) for text, _ in right)
     free = width - cell_len(tail) - right_width
     # A long name must not hide what is wrong with its object.
-    longest = free - 3 - free // 3 if cells.message else free - 1
+    longest = free - 3 - min(free // 3, cell_len(cells.message)) if cells.message else free - 1
     if used > max(longest, MIN_LEFT) and (used > free or free - used - 3 < min(MIN_MESSAGE, cell_len(cells.message))):
         left = _cut_left(left, min(max(longest, MIN_LEFT), free - 1), glyphs.ellipsis)
         used = sum(cell_len(text) for text, _ in left)

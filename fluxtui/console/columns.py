@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.style import Style
 
 from fluxtui.console.cells import KIND_WIDTH, Cells
-from fluxtui.console.glyphs import Glyphs
+from fluxtui.console.glyphs import UNICODE, Glyphs
 from fluxtui.console.themes import Palette
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.failures import Spread, failure_of, spread
@@ -164,7 +164,7 @@ def _child(line: Line, brush: Brush) -> Cells:
         glyph_style=style,
         name=f"{ref.kind} {ref.name if ref.kind == 'Pod' else ref.path}",
         name_style=palette.muted if unknown else palette.ink,
-        message=child.message,
+        message=child.message.replace(UNICODE.times, brush.glyphs.times),
         message_style=style if bad else palette.muted,
         tail=brush.age(child.changed),
         tail_style=palette.muted,

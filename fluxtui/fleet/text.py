@@ -82,6 +82,8 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
         (r"^accumulation err='?", ""),
         (r"^failed to checkout and determine revision: ", ""),
         (r"^reconciliation in progress$", ""),
+        (r"^Reconciliation finished in \S+, next run in (\S+)$", r"next run in \1"),
+        (r"^(Back-off restarting failed container \S+) in pod \S+$", r"\1"),
     )
 )
 """Boilerplate of Flux's own messages (docs/spec of the controllers); each rewrite works on what the last one left."""

@@ -222,6 +222,9 @@ def sentence(mirror: Mirror, chain: Collection[Ref]) -> str:
     root = before
     if root is None:
         return ", ".join([" ".join(parts[:2]), *parts[2:]])
+    back = next((ref for ref in root.depends if ref in chain), None)
+    if back is not None:
+        return ", ".join([" ".join(parts[:2]), *parts[2:]]) + f", which waits for {back.word} {back.name}: a circle"
     words = root.state.word.lower() if root.state != State.SUSPENDED else f"suspended ({root.before.word.lower()})"
     end = f"is {words}" if root.state in (State.STALLED, State.SUSPENDED, State.OVERDUE, State.PROGRESSING) else words
     message = f": {root.message}" if root.message else ""

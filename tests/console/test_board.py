@@ -245,6 +245,15 @@ async def test_another_view_keeps_the_object_or_shows_what_stands_for_it() -> No
             screen.set_view(View.KIND)
 
 
+async def test_where_only_the_active_view_has_room_a_click_on_it_means_the_next() -> None:
+    console_app = app(Still())
+    async with console_app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.click("#views")
+        await pilot.pause()
+        assert board(pilot).shape.view is View.OWNERSHIP
+
+
 async def test_views_follow_their_key_and_their_names() -> None:
     async with opened() as (pilot, screen):
         await pilot.press("V")

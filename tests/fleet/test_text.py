@@ -82,6 +82,11 @@ def test_short_revision(revision: str, short: str) -> None:
         (f"failed to checkout and determine revision: commit {SHA1} not found", "commit 7148a354 not found"),
         ("unable to clone 'https://ada:secret@git.example.com/x'", "unable to clone 'https://git.example.com/x'"),
         ("x" * 500, "x" * 500),
+        ("Reconciliation finished in 146.400703ms, next run in 5m0s", "next run in 5m0s"),
+        (
+            "Back-off restarting failed container api in pod api-bd6b-gd29d_shop(d1d97bf3-9a4d-44a4-a736-6cd5853d70bc)",
+            "Back-off restarting failed container api",
+        ),
     ],
 )
 def test_brief(message: str, shown: str) -> None:

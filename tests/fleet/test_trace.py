@@ -203,3 +203,13 @@ def test_image_kinds_are_chained() -> None:
     )
     assert steps(trace(mirror, ref("imgp", "web", "c"))) == [("source", "web"), ("object", "web")]
     assert steps(trace(mirror, ref("imgu", "update", "c"))) == [("source", "fleet"), ("object", "update")]
+
+
+def test_a_circle_is_called_one() -> None:
+    def waits(name: str, other: str) -> dict[str, Any]:
+        message = f"dependency 'flux-system/{other}' is not ready"
+        return ks(name, failed("DependencyNotReady", message), depends=(other,))
+
+    mirror = mirror_of(c=[flux("git", "fleet", ready()), waits("east", "west"), waits("west", "east")])
+    cause = trace(mirror, ref("ks", "east", "c")).cause
+    assert cause == "ks east waits for ks west, which waits for ks east: a circle"

@@ -28,7 +28,6 @@ from fluxtui.fleet.text import one_line
 _ENDINGS = {
     Ending.DONE: State.READY,
     Ending.FAILED: State.FAILED,
-    Ending.REFUSED: State.SUSPENDED,
     Ending.TIMEOUT: State.OVERDUE,
 }
 
@@ -55,14 +54,15 @@ class PlanList(VirtualList[Item]):
     def paint(self, line: Item, width: int) -> Strip:
         palette, brush = self.palette, self._brush
         outcome, step = self.outcomes.get(line.ref), self.steps.get(line.ref)
-        if outcome:
-            state, message = _ENDINGS[outcome.ending], outcome.message
-            style = brush.state(state)
-        elif line.refusal:
-            state, message, style = State.SUSPENDED, line.refusal, palette.muted
-        else:
-            state, message, style = State.PROGRESSING, step or "", palette.muted
-        glyph = brush.glyph(state) if outcome or line.refusal or step else " "
+        glyph, message, style = " ", "", palette.muted
+        if outcome and outcome.ending in _ENDINGS:
+            state = _ENDINGS[outcome.ending]
+            glyph, message, style = brush.glyph(state), outcome.message, brush.state(state)
+        elif outcome or line.refusal:
+            # Nothing is done to it; that is no state of its own.
+            glyph, message = brush.glyphs.separator, outcome.message if outcome else line.refusal
+        elif step:
+            glyph, message = brush.glyph(State.PROGRESSING), step
         text = Text.assemble(
             (f" {glyph} ", style), (f"{line.ref.word:<5}", palette.muted), (line.ref.path, palette.ink)
         )

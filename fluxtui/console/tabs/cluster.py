@@ -37,7 +37,7 @@ def cluster(line: Line, brush: Brush) -> Iterator[Paragraph]:
         ("kube", info.kubernetes_version),
         ("flux", info.flux_version),
         ("holder", info.holder),
-        ("answers", f"in {round(info.latency * 1000)}ms" if info.latency else ""),
+        ("answers", f"in {round(info.latency * 1000)}ms" if info.latency and not info.is_lost else ""),
         ("kinds", f"{info.synced} of {info.kinds} watched" if info.kinds else ""),
     ]
     for label, value in facts:

@@ -81,7 +81,7 @@ class Tabs(Widget, inherit_bindings=False):
     DEFAULT_CSS = "Tabs { height: 1; }"
 
     class Chosen(Message):
-        """A name was clicked."""
+        """A name was clicked, or the active one where it stands alone: that means the next."""
 
         def __init__(self, tabs: Tabs, name: str) -> None:
             super().__init__()
@@ -146,6 +146,10 @@ class Tabs(Widget, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         cells = self._cells()
+        if not self._bar and sum(text.cell_len for _, text in cells) > self.size.width:
+            names = [name for name, _ in self.names]
+            self.post_message(self.Chosen(self, names[(names.index(self.active) + 1) % len(names)]))
+            return
         x = event.x if self._bar else event.x - (self.size.width - sum(text.cell_len for _, text in cells))
         for name, text in cells:
             if 0 <= x < text.cell_len:
