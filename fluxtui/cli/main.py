@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -25,6 +26,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("fluxtui.cli.build", "Build a kustomization directory, or a Kustomization."),
     "debug": ("fluxtui.cli.debug", "Print variables, status and history of a Kustomization."),
     "envsubst": ("fluxtui.cli.envsubst", "Substitute environment variables in a text, as Flux does."),
+    "create": ("fluxtui.cli.create", "Make or change a GitRepository or a Kustomization."),
+    "export": ("fluxtui.cli.export", "Print objects as YAML that can be applied elsewhere."),
+    "delete": ("fluxtui.cli.delete", "Delete objects, after having asked."),
     "engine": ("fluxtui.cli.engine", "Run the GitOps engine for clusters without Flux controllers."),
     "install": ("fluxtui.cli.install", "Install the Flux CRDs and the flux-system namespace."),
     "uninstall": ("fluxtui.cli.uninstall", "Remove what install has put there."),
@@ -64,6 +68,15 @@ class LazyGroup(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args = ["console", *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names. Raises click.UsageError that says which may be meant."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"no such command {args[0]!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -10,7 +10,7 @@ import functools
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ import msgspec
 from fluxtui import config
 from fluxtui.api import durations
 from fluxtui.api.meta import FLUX_NAMESPACE
+from fluxtui.cli.words import hint
 from fluxtui.config import Settings, SettingsError
 from fluxtui.fleet.query import Query, QueryError
 from fluxtui.kube import kubeconfig as kubeconfigs
@@ -78,6 +79,12 @@ class Selection(msgspec.Struct, frozen=True):
         """The namespace as the end of a sentence."""
         return f" in namespace {self.namespace}" if self.namespace else ""
 
+    def complain_of_missing(self, title: str, names: Iterable[str], known: Iterable[str]) -> None:
+        """Say on stderr that no cluster has objects of these names, and which of the known ones may be meant."""
+        there = tuple(known)
+        for name in names:
+            click.echo(f'✗ {title} "{name}" not found{self.somewhere}{hint(name, there)}', err=True)
+
 
 form_option: Option = click.option(
     "-o", "--output", "form", type=click.Choice(("table", "json", "yaml")), default="table", show_default=True
@@ -93,6 +100,11 @@ class Place(msgspec.Struct, frozen=True):
     timeout: float = 30.0
     namespace: str = ""
     all_namespaces: bool = False
+
+    @property
+    def one_namespace(self) -> str:
+        """The namespace that is meant where all can't be."""
+        return self.namespace or os.environ.get(NAMESPACE_VARIABLE) or FLUX_NAMESPACE
 
     def select(self) -> Selection:
         """The clusters and the namespace that are meant; warnings about kubeconfigs go to stderr.
@@ -114,9 +126,10 @@ class Place(msgspec.Struct, frozen=True):
             click.echo(f"fluxtui: {warning}", err=True)
         if not contexts:
             fail("the kubeconfig has no usable context")
-        where = self.namespace or os.environ.get(NAMESPACE_VARIABLE) or FLUX_NAMESPACE
         timeout = self.timeout or durations.parse(settings.actions.timeout)
-        return Selection(contexts, bool(self.patterns), "" if self.all_namespaces else where, timeout, settings)
+        return Selection(
+            contexts, bool(self.patterns), "" if self.all_namespaces else self.one_namespace, timeout, settings
+        )
 
 
 def cluster_options(timeout: str, *, namespaces: bool = False) -> Option:
