@@ -97,6 +97,8 @@ class _Performance:
         self._wish = wish
         self._clients: dict[str, Client] = {}
         self._troubles: list[Trouble] = []
+        self._there: set[str] = set()
+        """Names of all objects of the kind, found where they were looked for."""
 
     async def run(self) -> int:
         from fluxtui.kube.client import Client
@@ -108,8 +110,7 @@ class _Performance:
             refs, missing = await self._find()
             for trouble in self._troubles:
                 click.echo(f"✗ {trouble.cluster}: {trouble.message}", err=True)
-            for name in missing:
-                click.echo(f'✗ {self._wish.meant.title} "{name}" not found{self._where.somewhere}', err=True)
+            self._where.complain_of_missing(self._wish.meant.title, missing, self._there)
             outcomes = await self._act(refs) if refs else []
         if outcomes is None:
             click.echo("nothing was done", err=True)
@@ -144,9 +145,13 @@ class _Performance:
             self._troubles += [Trouble(cluster, problem) for problem in answer.problems]
             for row in (row_of(cluster, obj, now) for obj in answer.objects):
                 names = {row.ref.name, row.ref.path}
+                self._there.add(row.ref.name)
                 if (not self._wish.meant.names or names.intersection(self._wish.meant.names)) and matches(row):
                     refs.append(row.ref)
                     seen |= names
+        if not all(isinstance(answer, Listing) for answer in answers) and not self._there:
+            # Nobody who could know has answered.
+            return refs, []
         return refs, [name for name in self._wish.meant.names if name not in seen]
 
     async def _list(self, client: Client) -> Listing:
@@ -196,7 +201,9 @@ class _Performance:
             return
         for outcome in outcomes:
             sign = output.sign(good=outcome.good)
-            took = f" ({outcome.seconds:.1f}s)" if outcome.good and outcome.action.reconciles else ""
+            took = (
+                f" ({outcome.seconds:.1f}s)" if outcome.good and outcome.seconds and outcome.action.reconciles else ""
+            )
             refused = "refused: " if outcome.ending is Ending.REFUSED else ""
             click.echo(f"{sign} {self._name(outcome.ref)}: {refused}{outcome.message}{took}")
 

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from fluxtui.api.kinds import Kind, is_flux_group
-from fluxtui.cli.words import Wanted
+from fluxtui.cli.words import Wanted, kind_hint
 from fluxtui.kube.errors import Forbidden, KubeError, NotFound, UnknownKind, Unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.resources import Resource
@@ -92,7 +92,7 @@ async def list_objects(client: Client, wanted: Wanted, namespace: str, label_sel
         for word in wanted.words:
             found = served.by_word(word)
             if found is None:
-                raise UnknownKind("", word)
+                raise KubeError(f"{UnknownKind('', word)}{kind_hint(word)}")
             if not is_flux_group(found.group):
                 raise KubeError(f"{found.name} is no kind of Flux")
             resources.append(found)

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from fluxtui.api.kinds import KINDS
 from fluxtui.cli.contact import Answers, Listing, ask_all, list_objects
 from fluxtui.cli.options import Selection
@@ -41,14 +39,12 @@ async def gather(where: Selection) -> tuple[Mirror, Answers[Listing]]:
 def named(mirror: Mirror, wanted: Wanted, where: Selection) -> tuple[list[Ref], list[str]]:
     """The rows that the words mean, and the names that no cluster has; complains about those."""
     kinds = {(kind.group, kind.kind) for kind in wanted.kinds}
-    refs = [
-        ref
-        for ref in sorted(mirror.rows)
-        if (ref.group, ref.kind) in kinds and _has(ref, wanted.names) and where.namespace in ("", ref.namespace)
+    every = [
+        ref for ref in sorted(mirror.rows) if (ref.group, ref.kind) in kinds and where.namespace in ("", ref.namespace)
     ]
+    refs = [ref for ref in every if _has(ref, wanted.names)]
     missing = [name for name in wanted.names if not any(name in (ref.name, ref.path) for ref in refs)]
-    for name in missing:
-        click.echo(f'✗ {wanted.title} "{name}" not found{where.somewhere}', err=True)
+    where.complain_of_missing(wanted.title, missing, (ref.name for ref in every))
     return refs, missing
 
 

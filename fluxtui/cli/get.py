@@ -81,8 +81,9 @@ async def _get(where: Selection, meant: Wanted, selector: str, query: Query, for
     troubles = troubles_of(answers)
     found, missing = chosen(answers, meant, query)
     show(found, troubles, where, meant, form, headings=headings)
-    for name in missing:
-        click.echo(f'✗ {meant.title} "{name}" not found{where.somewhere}', err=True)
+    if answers.of:
+        there = (obj["metadata"]["name"] for listing in answers.of.values() for obj in listing.objects)
+        where.complain_of_missing(meant.title, missing, there)
     if not found and not missing and not troubles and form in ("table", "wide"):
         click.echo(f"no {meant.title} objects found{where.somewhere}", err=True)
     return 1 if troubles or missing else 0

@@ -96,8 +96,9 @@ async def _trace(where: Selection, word: str, name: str, group: str, form: str) 
             items.append((ref, obj, _traced(mirror, cluster, ref, obj)))
     for trouble in troubles:
         click.echo(f"✗ {trouble.cluster}: {trouble.message}", err=True)
-    if not items:
-        click.echo(f'✗ {word} "{name}" not found', err=True)
+    if not items and subjects.of:
+        title = known.kind if (known := kind_of(word)) else word
+        where.complain_of_missing(title, [name], _near(mirror, title))
     if form == "table":
         for ref, _, traced in items:
             _print(mirror, ref, traced)
@@ -108,6 +109,12 @@ async def _trace(where: Selection, word: str, name: str, group: str, form: str) 
         }
         (output.print_json if form == "json" else output.print_yaml)(document)
     return 1 if troubles or not items else 0
+
+
+def _near(mirror: Mirror, title: str) -> Iterator[str]:
+    """Names of the objects of a kind, as far as rows and inventories tell."""
+    for row in mirror.rows.values():
+        yield from (ref.name for ref in (row.ref, *row.managed()) if ref.kind.lower() == title.lower())
 
 
 async def _look(client: Client, word: str, name: str, group: str, namespace: str) -> list[tuple[Ref, Object]]:

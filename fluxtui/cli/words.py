@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 import click
 import msgspec
@@ -112,7 +113,9 @@ def _of_family(family: str, first: str, rest: Sequence[str]) -> Wanted:
         return Wanted(kinds, (), tuple(rest[1:]))
     kind = members.get(member) or kind_of(member)
     if kind is None or kind.category != _CATEGORIES[family]:
-        raise click.UsageError(f"there is no {first} {rest[0]}; known are {', '.join(dict.fromkeys(members))} and all")
+        near = hint(member, [*members, "all"])
+        known = f"; known are {', '.join(dict.fromkeys(members))} and all"
+        raise click.UsageError(f"there is no {first} {rest[0]}{near or known}")
     return Wanted((kind,), (), tuple(rest[1:]))
 
 
@@ -120,3 +123,15 @@ def kind_of(word: str) -> Kind | None:
     """The kind of a word: singular, plural, short word, alias, or `plural.group`."""
     low = word.lower()
     return BY_WORD.get(low) or _MORE.get(low) or BY_WORD.get(low.partition(".")[0])
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """`; did you mean apps?` if something known is near to a word, else nothing. `NAMESPACE/NAME` counts as NAME."""
+    near = difflib.get_close_matches(word.rpartition("/")[2].lower(), {each.lower(): None for each in known}, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def kind_hint(word: str) -> str:
+    """The same for the words of kinds."""
+    plain = [each for each in (*BY_WORD, *_MORE, "all", *_FAMILIES) if len(each) > 2]
+    return hint(word, plain) if len(word) > 2 else ""

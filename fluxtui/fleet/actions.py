@@ -36,6 +36,8 @@ class Item(msgspec.Struct, frozen=True):
     """Why nothing will be done to it, a sentence; empty when something will."""
     after: tuple[Ref, ...] = ()
     """What must have ended first: its source and what it depends on. `in_order` leaves those of the same plan."""
+    settled: bool = False
+    """Nothing will be done because it is as it was asked to be: no fault of a plan that is carried out."""
 
 
 def in_order(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -125,6 +127,10 @@ class Step(msgspec.Struct, frozen=True):
     """`annotated`, `waiting for the controller`, `source git fleet: fetched main@7148a354`."""
 
 
+_IS_SUSPENDED = "it is suspended already"
+_IS_NOT_SUSPENDED = "it is not suspended"
+SETTLED = frozenset({_IS_SUSPENDED, _IS_NOT_SUSPENDED})
+"""Refusals of what is already as it was asked to be."""
 _NEEDS_RECONCILE = (Action.RECONCILE, Action.RECONCILE_WITH_SOURCE)
 
 
@@ -163,9 +169,9 @@ def _why_not_suspend(action: Action, row: Row) -> str:
     if kind is None or not kind.suspendable:
         return f"a {row.ref.kind} can't be suspended"
     if action is Action.SUSPEND and row.suspended:
-        return "it is suspended already"
+        return _IS_SUSPENDED
     if action is Action.RESUME and not row.suspended:
-        return "it is not suspended"
+        return _IS_NOT_SUSPENDED
     return ""
 
 

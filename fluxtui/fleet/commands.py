@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxtui.api.kinds import HELM_CHART, HELM_RELEASE
 from fluxtui.api.meta import REQUESTED_AT
-from fluxtui.fleet.actions import Action, Ending, Item, Outcome, Plan, Step, in_order, refusal
+from fluxtui.fleet.actions import SETTLED, Action, Ending, Item, Outcome, Plan, Step, in_order, refusal
 from fluxtui.fleet.audit import AuditLog, Entry, timestamp, who
 from fluxtui.fleet.clusters import ClusterInfo
 from fluxtui.fleet.facts import SUSPEND_REASON, SUSPEND_UNTIL, SUSPENDED_AT, SUSPENDED_BY
@@ -66,13 +66,14 @@ class Commands:
     async def plan(self, action: Action, refs: Iterable[Ref], *, reason: str = "", until: str = "") -> Plan:
         """Look at every object as it is now and at our permissions, and say what would be done.
 
-        Never raises for a cluster: an object that can't be looked at is refused with the error.
+        Never raises for a cluster: an object that can't be looked at is refused with the error. One that is suspended
+        already is suspended again only if there is a new reason or end to keep.
         """
         gate = asyncio.Semaphore(self._concurrency)
 
         async def guarded(ref: Ref) -> Item:
             async with gate:
-                return await self._item(action, ref)
+                return await self._item(action, ref, renews=bool(reason or until))
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(guarded(ref)) for ref in dict.fromkeys(refs)]
@@ -98,7 +99,8 @@ class Commands:
 
         async def one(item: Item) -> Outcome:
             if item.refusal:
-                outcome = Outcome(item.ref, plan.action, Ending.REFUSED, item.refusal)
+                ending = Ending.DONE if item.settled else Ending.REFUSED
+                outcome = Outcome(item.ref, plan.action, ending, item.refusal)
             else:
                 for ref in item.after:
                     await ended[ref].wait()
@@ -124,11 +126,13 @@ class Commands:
         """Plan and execute in one go."""
         return await self.execute(await self.plan(action, refs, reason=reason, until=until), on_step)
 
-    async def _item(self, action: Action, ref: Ref) -> Item:
+    async def _item(self, action: Action, ref: Ref, *, renews: bool = False) -> Item:
         after: tuple[Ref, ...] = ()
         try:
             client, resource, row = await self._look(ref)
             found = refusal(action, row, self._clusters.get(ref.cluster), self._clock(), read_only=self._read_only)
+            if renews and found in SETTLED:
+                found = ""
             if not found and not await client.allowed("patch", resource, ref.namespace, ref.name):
                 found = f"you may not patch {resource.name} in {ref.namespace or 'the cluster'}"
             if action.reconciles:
@@ -137,7 +141,7 @@ class Commands:
             found = "it does not exist"
         except KubeError as error:
             found = str(error)
-        return Item(ref, found, after)
+        return Item(ref, found, after, found in SETTLED)
 
     async def _look(self, ref: Ref) -> tuple[Client, Resource, Row]:
         client = self._client(ref.cluster)

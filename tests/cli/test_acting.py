@@ -69,6 +69,18 @@ async def test_suspend_and_resume(start: Start) -> None:
     assert (result.exit_code, result.stdout.startswith("✓ ")) == (0, True)
 
 
+async def test_what_is_suspended_or_resumed_already_is_no_fault(start: Start) -> None:
+    fleet = await fleet_of(start, "east")
+    result = await fleet.run("resume", "ks", "apps")
+    assert (result.exit_code, result.stdout) == (0, "✓ kustomization/flux-system/apps: it is not suspended\n")
+    await fleet.run("suspend", "ks", "apps", "--reason", "migration")
+    result = await fleet.run("suspend", "ks", "--all", "-o", "json")
+    outcomes = json.loads(result.stdout)["outcomes"]
+    assert [(each["ending"], each["message"]) for each in outcomes] == [("done", "it is suspended already")]
+    assert result.exit_code == 0
+    assert "migration, by " in (await fleet.run("get", "ks")).stdout
+
+
 async def test_scripts_go_ahead_over_all_clusters(start: Start) -> None:
     fleet = await fleet_of(start, "east", "west")
     result = await fleet.run("suspend", "ks", "apps")

@@ -114,7 +114,11 @@ async def test_an_object_that_nobody_manages(start: Start) -> None:
     result = await fleet.run("trace", "configmap/stray", "-n", "web", "--context", "east")
     assert "Not managed by Flux" in result.stdout
     result = await fleet.run("trace", "configmap/nothing", "-n", "web")
-    assert (result.exit_code, result.stderr) == (1, '✗ configmap "nothing" not found\n')
+    assert (result.exit_code, result.stderr) == (1, '✗ configmap "nothing" not found in namespace web\n')
+    result = await fleet.run("trace", "configmap/setings", "-n", "web")
+    assert result.stderr == '✗ configmap "setings" not found in namespace web; did you mean settings?\n'
+    result = await fleet.run("tree", "ks", "rot")
+    assert result.stderr == '✗ Kustomization "rot" not found in namespace flux-system; did you mean root?\n'
     result = await fleet.run("trace", "gadget/nothing", "-n", "web", "--context", "east")
     assert "serves no kind gadget" in result.stderr
 

@@ -149,6 +149,8 @@ async def test_what_is_not_there(start: Start) -> None:
     result = await fleet.run("get", "ks", "nope")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == '✗ Kustomization "nope" not found in namespace flux-system\n'
+    result = await fleet.run("get", "ks", "aps")
+    assert result.stderr == '✗ Kustomization "aps" not found in namespace flux-system; did you mean apps?\n'
     result = await fleet.run("get", "hr")
     assert (result.exit_code, result.stderr) == (0, "no HelmRelease objects found in namespace flux-system\n")
     result = await fleet.run("get", "bucket")
@@ -160,10 +162,24 @@ async def test_what_is_not_there(start: Start) -> None:
         "✗ east: pods is no kind of Flux\n✗ west: pods is no kind of Flux\n",
     )
     result = await fleet.run("get", "nonsense")
-    assert (result.exit_code, "serves no kind nonsense" in result.stderr) == (1, True)
+    assert (result.exit_code, "serves no kind nonsense\n" in result.stderr) == (1, True)
+    result = await fleet.run("get", "kustomisation")
+    assert "serves no kind kustomisation; did you mean kustomization?" in result.stderr
+
+
+async def test_names_are_not_called_missing_where_nobody_answers(start: Start) -> None:
+    fleet = await two_clusters(start)
+    for cluster in fleet.clusters.values():
+        await cluster.faults.set("refuse")
+    for verb in ("get", "reconcile", "suspend"):
+        result = await fleet.run(verb, "ks", "apps", "--timeout", "5s")
+        assert (result.exit_code, "not found" in result.stderr) == (1, False), verb
+        assert len(result.stderr.splitlines()) == 2, verb
 
 
 MISTAKES = [
+    ("gte ks", "no such command 'gte'; did you mean get?"),
+    ("get source gti", "there is no source gti; did you mean git?"),
     ("get", "a kind is missing"),
     ("get ks -n a -A", "exclude each other"),
     ("get ks --status-selector rady=false", "unknown field rady; did you mean ready?"),

@@ -138,7 +138,12 @@ async def test_suspend_keeps_why_and_by_whom_and_resume_takes_it_back(start: Sta
         assert outcome.ending is Ending.REFUSED
         assert outcome.message.startswith("it is suspended (migration, by ")
         [outcome] = await commands.run(Action.SUSPEND, [apps])
-        assert (outcome.ending, outcome.message) == (Ending.REFUSED, "it is suspended already")
+        assert (outcome.ending, outcome.message) == (Ending.DONE, "it is suspended already")
+        assert (await get(client, KUSTOMIZATION, "apps"))["metadata"]["annotations"] == notes
+        [outcome] = await commands.run(Action.SUSPEND, [apps], reason="it takes longer")
+        assert (outcome.ending, outcome.message) == (Ending.DONE, "suspended")
+        obj = await get(client, KUSTOMIZATION, "apps")
+        assert obj["metadata"]["annotations"][SUSPEND_REASON] == "it takes longer"
 
         controllers["Kustomization"].verdicts["apps"] = ("False", "still broken")
         [outcome] = await commands.run(Action.RESUME, [apps])
@@ -147,7 +152,7 @@ async def test_suspend_keeps_why_and_by_whom_and_resume_takes_it_back(start: Sta
         assert obj["spec"]["suspend"] is False
         assert not {key for key in obj["metadata"].get("annotations") or {} if key.startswith("fluxtui.dev/")}
         [outcome] = await commands.run(Action.RESUME, [apps])
-        assert (outcome.ending, outcome.message) == (Ending.REFUSED, "it is not suspended")
+        assert (outcome.ending, outcome.message) == (Ending.DONE, "it is not suspended")
 
 
 async def test_many_objects_in_many_clusters_each_have_their_own_outcome(start: Start) -> None:
