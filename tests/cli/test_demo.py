@@ -10,12 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fluxtui.api.kinds import KUSTOMIZATION
+from fluxtui.cli.demo.bootstrap import Progress, progress_of
+from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.rows import Row
+from fluxtui.fleet.states import State
 from tests.terminal import Terminal
 
 PROGRAM = [sys.executable, "-m", "fluxtui"]
@@ -59,9 +65,9 @@ def test_the_demo_opens_in_a_terminal(environment: dict[str, str]) -> None:
     wait_until(lambda: not left_behind(environment), 10)
 
 
-@pytest.fixture
-def headless(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """A demo without a screen, and what it said once it was up."""
+@contextmanager
+def begun(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A demo without a screen that may not be up yet."""
     process = subprocess.Popen(
         [*PROGRAM, "demo", "--headless"],
         env=environment,
@@ -71,16 +77,23 @@ def headless(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str
         start_new_session=True,
     )
     try:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield process, json.loads(line)
+        yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
         process.communicate()
+
+
+@pytest.fixture
+def headless(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A demo without a screen, and what it said once it was up."""
+    with begun(environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield process, json.loads(line)
 
 
 def kustomizations(said: dict[str, Any], context: str) -> dict[str, dict[str, Any]]:
@@ -113,8 +126,8 @@ def test_all_settles_and_a_commit_walks_through_every_cluster(
 ) -> None:
     process, said = headless
     assert said["contexts"] == ["prod-eu", "prod-us", "staging"]
-    repaired_by_the_tour = {"staging/apps": "HealthCheckFailed", "staging/apps-canary": "DependencyNotReady"}
-    wait_until(lambda: not_ready(said) == repaired_by_the_tour, 90)
+    # It is up when all is up: nothing has to be waited for.
+    assert not_ready(said) == {"staging/apps": "HealthCheckFailed", "staging/apps-canary": "DependencyNotReady"}
     repository = Path(said["repositories"][0])
     file = repository / "infrastructure" / "controllers" / "namespace.yaml"
     namespace = yaml.safe_load(file.read_text())
@@ -141,3 +154,44 @@ def test_a_killed_demo_takes_its_processes_and_files_along(
     process.kill()
     process.wait(10)
     wait_until(lambda: not left_behind(environment), 30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.timeout(120)
+def test_a_demo_that_ends_while_it_starts_leaves_nothing_behind(
+    environment: dict[str, str], number: signal.Signals
+) -> None:
+    with begun(environment) as process:
+        [folder] = wait_until(lambda: left_behind(environment), 20)
+        wait_until(lambda: (Path(environment["TMPDIR"]) / folder / "fleet").exists(), 20)
+        process.send_signal(number)
+        process.wait(20)
+        wait_until(lambda: not left_behind(environment), 30)
+
+
+def row(name: str, state: State, reason: str = "", *depends: str) -> Row:
+    kind = KUSTOMIZATION
+    refs = [Ref("staging", kind.group, kind.kind, "flux-system", each) for each in (name, *depends)]
+    return Row(ref=refs[0], state=state, reason=reason, depends=tuple(refs[1:]))
+
+
+ROOT = row("flux-system", State.READY)
+INFRA = row("infra", State.FAILED, "HealthCheckFailed")
+
+
+@pytest.mark.parametrize(
+    ("rows", "progress"),
+    [
+        ([], Progress.BEGUN),
+        ([row("flux-system", State.PROGRESSING)], Progress.BEGUN),
+        ([ROOT], Progress.SETTLED),
+        ([ROOT, row("tenants", State.SUSPENDED), INFRA], Progress.SETTLED),
+        ([ROOT, row("apps", State.UNKNOWN)], Progress.ROOTED),
+        ([ROOT, row("apps", State.PROGRESSING)], Progress.ROOTED),
+        ([ROOT, row("apps", State.FAILED, "ArtifactFailed")], Progress.ROOTED),
+        ([ROOT, row("infra", State.READY), row("apps", State.FAILED, "DependencyNotReady", "infra")], Progress.ROOTED),
+        ([ROOT, INFRA, row("apps", State.FAILED, "DependencyNotReady", "infra")], Progress.SETTLED),
+    ],
+)
+def test_the_demo_is_up_when_nothing_moves_any_more(rows: list[Row], progress: Progress) -> None:
+    assert progress_of(rows) is progress

@@ -46,7 +46,11 @@ async def _headless() -> int:
     from fluxtui.cli.demo.processes import Demo
 
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # Under nohup it goes on without its terminal.
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Demo() as demo:
         stopping = asyncio.create_task(stop.wait())
