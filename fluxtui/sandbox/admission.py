@@ -14,7 +14,7 @@ from fluxtui.sandbox.defaults import DEFAULTS
 from fluxtui.sandbox.kinds import Kind
 from fluxtui.sandbox.metadata import check_metadata
 from fluxtui.sandbox.preparation import PREPARATIONS
-from fluxtui.sandbox.statuses import bad_request, invalid
+from fluxtui.sandbox.statuses import bad_request, forbidden, invalid
 from fluxtui.sandbox.validation import Cause, default, prune, unknown_fields, validate
 
 Object = dict[str, Any]
@@ -32,6 +32,7 @@ _IMMUTABLE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "customresourcedefinitions": (("spec", "scope"), ("spec", "group"), ("spec", "names", "kind")),
     "persistentvolumeclaims": (("spec", "accessModes"), ("spec", "storageClassName"), ("spec", "volumeName")),
 }
+IMMORTAL_NAMESPACES = frozenset({"default", "kube-system", "kube-public"})
 _ENCODED: Mapping[str, tuple[str, ...]] = {"configmaps": ("binaryData",), "secrets": ("data",)}
 
 
@@ -156,3 +157,9 @@ def _nothing(obj: Object) -> None:
 
 def _no_preparation(obj: Object, old: Object | None) -> None:
     """Nothing to prepare."""
+
+
+def check_deletion(kind: Kind, name: str) -> None:
+    """Keep what may not be deleted. Raises StatusError 403."""
+    if kind.store == ("", "namespaces") and name in IMMORTAL_NAMESPACES:
+        raise forbidden(name, kind.group, kind.plural, "this namespace may not be deleted")

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from fluxtui.sandbox import statuses
-from fluxtui.sandbox.admission import check, complete, prepare
+from fluxtui.sandbox.admission import check, check_deletion, complete, prepare
 from fluxtui.sandbox.apply import refusal, server_side_apply
 from fluxtui.sandbox.fieldsets import ElementError
 from fluxtui.sandbox.kinds import Kind, Kinds
@@ -248,6 +248,7 @@ class Operations:
     def delete(self, kind: Kind, key: Key, deletion: Deletion = DELETION) -> tuple[Object, bool]:
         """Delete an object; the object and whether it is gone already. Raises StatusError."""
         live = self.get(kind, key)
+        check_deletion(kind, key[1])
         for field in ("uid", "resourceVersion"):
             wanted = deletion.preconditions.get(field)
             found = live["metadata"].get(field)

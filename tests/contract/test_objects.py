@@ -239,6 +239,13 @@ async def test_a_deleted_namespace_takes_no_more(api: Api) -> None:
     assert answer.status in (403, 404)
 
 
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
+async def test_namespaces_of_the_system_stay(api: Api, name: str) -> None:
+    answer = await api.send("DELETE", f"/api/v1/namespaces/{name}")
+    assert (answer.status, answer.body["reason"]) == (403, "Forbidden")
+    assert answer.body["message"] == f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+
+
 async def test_a_mismatch_of_path_and_body_is_a_bad_request(api: Api) -> None:
     wrong = config_map()
     wrong["metadata"]["namespace"] = "default"
