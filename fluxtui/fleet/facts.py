@@ -72,7 +72,7 @@ def read_facts(facts: Facts, wire: Wire, kind: Kind | None, now: float, previous
             own = f"{_WAITS}{metadata.namespace}/"
             facts.ready_message = intern(facts.ready_message.replace(own, _WAITS))
         if status.history:
-            facts.reconciled = max(moment(past.last_reconciled) for past in status.history)
+            facts.reconciled = max([moment(past.last_reconciled) for past in status.history])
     if facts.ready == Ready.ABSENT:
         _without_ready(facts, wire, status or Status())
     if not _is_silent(wire):

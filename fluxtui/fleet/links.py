@@ -94,7 +94,7 @@ def inventory_of(wire: Wire) -> str:
     """The ids of the objects it manages, one a line: one text costs a tenth of a list of them."""
     inventory = wire.status.inventory if wire.status else None
     if isinstance(inventory, Entries):
-        return "\n".join(entry.id for entry in inventory.entries or ())
+        return "\n".join([entry.id for entry in inventory.entries or ()])
     if isinstance(inventory, list):
         return "\n".join(
             f"{entry.namespace}_{entry.name}_{group_of(entry.api_version, entry.kind)}_{entry.kind}"

@@ -281,7 +281,10 @@ class Mirror:
 
     def _link(self, row: Row, *, present: bool) -> None:
         links = [(self._dependents, other) for other in row.depends]
-        links += [(index, other) for index, other in ((self._owned, row.owner), (self._consumers, row.source)) if other]
+        if row.owner:
+            links.append((self._owned, row.owner))
+        if row.source:
+            links.append((self._consumers, row.source))
         for index, other in links:
             if present:
                 index[other].add(row.ref)

@@ -62,31 +62,31 @@ def group_of(api_version: str, kind: str) -> str:
     return _GROUPS.get(kind, "")
 
 
-class Interner:
-    """Repeated texts kept once, each made presentable once. Bounded: when full it forgets all, which costs sharing but
-    never correctness."""
-
-    def __init__(self, make: Callable[[str], str] = str, most: int = _MOST_TEXTS) -> None:
-        """`make` gives the text to keep."""
-        self._texts: dict[str, str] = {}
+class _Texts(dict[str, str]):
+    def __init__(self, make: Callable[[str], str], most: int) -> None:
+        super().__init__()
         self._make = make
         self._most = most
 
-    def __call__(self, text: str) -> str:
-        """The one copy of what `make` gives for `text`."""
-        known = self._texts.get(text)
-        if known is not None:
-            return known
-        if len(self._texts) >= self._most:
-            self._texts.clear()
-        made = self._make(text)
-        self._texts[text] = made
+    def __missing__(self, text: str) -> str:
+        if len(self) >= self._most:
+            self.clear()
+        made = self[text] = self._make(text)
         return made
 
 
-intern = Interner()
+def interner(make: Callable[[str], str] = str, most: int = _MOST_TEXTS) -> Callable[[str], str]:
+    """A function that gives the one copy of what `make` gives for a text: repeated texts are kept once, each made
+    presentable once. Bounded: when full it forgets all, which costs sharing but never correctness.
+
+    It is the dictionary's own look-up, since a row asks some twenty times.
+    """
+    return _Texts(make, most).__getitem__
+
+
+intern = interner()
 """Texts as they are: kinds, groups, names in references."""
-clean = Interner(one_line)
+clean = interner(one_line)
 """Names, reasons and revisions, as one clean line."""
-clean_message = Interner(brief)
+clean_message = interner(brief)
 """Messages, brief."""

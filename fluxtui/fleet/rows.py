@@ -14,12 +14,12 @@ import msgspec
 from fluxtui.api.kinds import BY_KIND, Category, Kind
 from fluxtui.fleet.facts import SUSPENDED_AT, moment, read_facts
 from fluxtui.fleet.links import depends_of, inventory_of, owner_of, source_of
-from fluxtui.fleet.refs import Interner, Ref, clean, from_inventory, intern
+from fluxtui.fleet.refs import Ref, clean, from_inventory, intern, interner
 from fluxtui.fleet.states import Facts, State, state_of
 from fluxtui.fleet.text import one_line, short_revision, without_credentials
 from fluxtui.fleet.wire import ChartTemplate, Past, Pick, Spec, Status, Wire, read
 
-_clean_detail = Interner(lambda text: without_credentials(one_line(text)))
+_clean_detail = interner(lambda text: without_credentials(one_line(text)))
 
 
 class Row(Facts, gc=False, kw_only=True):

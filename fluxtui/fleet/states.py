@@ -198,9 +198,13 @@ def next_change(facts: Facts, now: float) -> float:
     """When (seconds since the epoch) the state changes if nothing is heard until then; infinity for never."""
     if facts.ready != Ready.TRUE or facts.stalled or facts.deleting:
         return math.inf
-    times = []
-    if facts.pending:
-        times.append(facts.pending + _pending_limit(facts))
-    if facts.reconciled and facts.interval:
-        times.append(facts.reconciled + HISTORY_INTERVALS * facts.interval)
-    return min((time for time in times if time >= now), default=math.inf)
+    first = math.inf
+    if facts.pending and (waited := facts.pending + _pending_limit(facts)) >= now:
+        first = waited
+    if (
+        facts.reconciled
+        and facts.interval
+        and (promised := facts.reconciled + HISTORY_INTERVALS * facts.interval) >= now
+    ):
+        first = min(first, promised)
+    return first
