@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("fluxtui.cli.resume", "Resume suspended objects and wait for the outcome."),
     "tree": ("fluxtui.cli.tree", "Print what an object manages, as a tree."),
     "trace": ("fluxtui.cli.trace", "Print the chain from an object to its source."),
+    "stats": ("fluxtui.cli.stats", "Count objects, failures and storage, kind by kind."),
     "events": ("fluxtui.cli.events", "List the events about Flux objects."),
     "logs": ("fluxtui.cli.logs", "Print the logs of what reconciles the clusters."),
     "diff": ("fluxtui.cli.diff", "Show what Kustomizations would change, without changing it."),
