@@ -13,7 +13,7 @@ import msgspec
 
 from fluxtui.cli import output
 from fluxtui.cli.asking import confirmed
-from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, list_objects
+from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, list_to_judge
 from fluxtui.cli.options import EXIT_CODES, Place, Selection, form_option, gathered
 from fluxtui.cli.options import query as query_of
 from fluxtui.cli.words import Wanted
@@ -143,7 +143,8 @@ class _Performance:
                 self._troubles.append(answer)
                 continue
             self._troubles += [Trouble(cluster, problem) for problem in answer.problems]
-            for row in (row_of(cluster, obj, now) for obj in answer.objects):
+            for obj in answer.objects:
+                row = row_of(cluster, obj, now, stale_controllers=answer.stale)
                 names = {row.ref.name, row.ref.path}
                 self._there.add(row.ref.name)
                 if (not self._wish.meant.names or names.intersection(self._wish.meant.names)) and matches(row):
@@ -155,7 +156,7 @@ class _Performance:
         return refs, [name for name in self._wish.meant.names if name not in seen]
 
     async def _list(self, client: Client) -> Listing:
-        return await list_objects(client, self._wish.meant, self._where.namespace, self._wish.target.label_selector)
+        return await list_to_judge(client, self._wish.meant, self._where.namespace, self._wish.target.label_selector)
 
     async def _act(self, refs: Sequence[Ref]) -> list[Outcome] | None:
         """The outcomes; None when the user said no."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 
 from fluxtui.api.kinds import Kind, is_flux_group
 from fluxtui.cli.words import Wanted, kind_hint
+from fluxtui.fleet import probe
 from fluxtui.kube.errors import Forbidden, KubeError, NotFound, UnknownKind, Unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.resources import Resource
@@ -23,6 +25,8 @@ Object = dict[str, Any]
 
 AT_ONCE = 24
 """Clusters asked at the same time."""
+LEASES_WITHIN = 10.0
+"""Seconds in which a cluster must say who holds its Leases; else they are taken to be renewed."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -80,6 +84,8 @@ class Listing(msgspec.Struct):
 
     objects: list[Object] = []
     problems: list[str] = []
+    stale: tuple[str, ...] = ()
+    """Controllers that no longer renew their Lease, where that was asked."""
 
 
 async def list_objects(client: Client, wanted: Wanted, namespace: str, label_selector: str = "") -> Listing:
@@ -104,6 +110,28 @@ async def list_objects(client: Client, wanted: Wanted, namespace: str, label_sel
         else:
             listing.objects += result
     return listing
+
+
+async def list_to_judge(client: Client, wanted: Wanted, namespace: str, label_selector: str = "") -> Listing:
+    """The same, and what else the states of the objects depend on. Raises KubeError as `list_objects` does."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            listing = group.create_task(list_objects(client, wanted, namespace, label_selector))
+            stale = group.create_task(stale_controllers(client, probe.LeaseWatch()))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    found = listing.result()
+    found.stale = stale.result()
+    return found
+
+
+async def stale_controllers(client: Client, watch: probe.LeaseWatch) -> tuple[str, ...]:
+    """Controllers that do not renew their Lease, as far as that can be known."""
+    try:
+        leases = await probe.leases(client, LEASES_WITHIN)
+    except KubeError:
+        return ()
+    return watch.look(leases, time.time()).stale if leases else ()
 
 
 def served_as(kind: Kind, find: Callable[[str, str, str], Resource | None]) -> Resource | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fluxtui.api.kinds import KINDS
-from fluxtui.cli.contact import Answers, Listing, ask_all, list_objects
+from fluxtui.cli.contact import Answers, Listing, ask_all, list_to_judge
 from fluxtui.cli.options import Selection
 from fluxtui.cli.words import Wanted
 from fluxtui.fleet.clusters import ClusterInfo, Phase
@@ -22,14 +22,15 @@ async def gather(where: Selection) -> tuple[Mirror, Answers[Listing]]:
     """The mirror, and what each cluster answered; troubles are in the answers."""
 
     async def ask(client: Client) -> Listing:
-        return await list_objects(client, Wanted(KINDS), "")
+        return await list_to_judge(client, Wanted(KINDS), "")
 
     answers = await ask_all(where.contexts, where.timeout, ask)
     mirror = Mirror()
     for context in where.contexts:
         listing = answers.of.get(context.id)
         phase = Phase.UNREACHABLE if listing is None else Phase.DEGRADED if listing.problems else Phase.LIVE
-        mirror.set_cluster(ClusterInfo(id=context.id, server=context.host, phase=phase))
+        stale = listing.stale if listing else ()
+        mirror.set_cluster(ClusterInfo(id=context.id, server=context.host, phase=phase, stale_controllers=stale))
         if listing is not None:
             mirror.upsert(context.id, listing.objects)
             await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fluxtui.cli import output
-from fluxtui.cli.contact import Answers, Listing, Trouble, ask_all, list_objects
+from fluxtui.cli.contact import Answers, Listing, Trouble, ask_all, list_to_judge
 from fluxtui.cli.options import EXIT_CODES, Place, Selection, cluster_options
 from fluxtui.cli.options import query as query_of
 from fluxtui.cli.words import Wanted, wanted
@@ -36,8 +36,8 @@ commas (ks,hr), a whole family (sources all) or all. NAMEs narrow the list; KIND
 
 --status-selector takes the console's filter language: ready=false, state!=ready, kind=hr, cluster=prod-*, ns=…, age>2d,
 message~timeout, text. JSON and YAML hold the objects themselves: {{"items": [{{"cluster": …, "state": …, object…}}],
-"errors": [{{"cluster": …, "message": …}}]}}; with --watch one document an object. Names are KIND/NAMESPACE/NAME, after
-the context and a tab where there are several contexts.
+"errors": [{{"cluster": …, "message": …}}]}}; with --watch one document a change, and "deleted" is the state of what has
+gone. Names are KIND/NAMESPACE/NAME, after the context and a tab where there are several contexts.
 
 {EXIT_CODES}"""
 
@@ -75,7 +75,7 @@ def command(
 
 async def _get(where: Selection, meant: Wanted, selector: str, query: Query, form: str, *, headings: bool) -> int:
     async def ask(client: Client) -> Listing:
-        return await list_objects(client, meant, where.namespace, selector)
+        return await list_to_judge(client, meant, where.namespace, selector)
 
     answers = await ask_all(where.contexts, where.timeout, ask)
     troubles = troubles_of(answers)
@@ -104,7 +104,7 @@ def chosen(answers: Answers[Listing], meant: Wanted, query: Query) -> tuple[Foun
     seen: set[str] = set()
     for cluster, listing in answers.of.items():
         for obj in sorted(listing.objects, key=_order(meant)):
-            row = row_of(cluster, obj, now)
+            row = row_of(cluster, obj, now, stale_controllers=listing.stale)
             names = {row.ref.name, row.ref.path}
             if meant.names and not names.intersection(meant.names):
                 continue
@@ -145,7 +145,7 @@ def show(
         table_of(where, meant, [row for row, _ in found], wide=form == "wide").print(headings=headings)
 
 
-def table_of(where: Selection, meant: Wanted, rows: Iterable[Row], *, wide: bool) -> output.Table:
+def table_of(where: Selection, meant: Wanted, rows: Iterable[Row], *, wide: bool, gone: bool = False) -> output.Table:
     """The table for what was asked."""
     return output.row_table(
         rows,
@@ -154,4 +154,5 @@ def table_of(where: Selection, meant: Wanted, rows: Iterable[Row], *, wide: bool
         kinds=len(meant.kinds) + len(meant.words) > 1,
         wide=wide,
         now=time.time(),
+        gone=gone,
     )

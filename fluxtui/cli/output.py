@@ -24,6 +24,8 @@ from fluxtui.fleet.text import span
 
 Object = dict[str, Any]
 
+DELETED = "Deleted"
+"""In the place of the state of what is no longer there."""
 FORMATS = ("table", "wide", "json", "yaml", "name")
 _COLOURS: Final[Mapping[str, dict[str, Any]]] = {
     "error": {"fg": "red"},
@@ -96,9 +98,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], state: State | None, colu
     return "  ".join(parts).rstrip()
 
 
-def row_table(rows: Iterable[Row], *, several: bool, namespaces: bool, kinds: bool, wide: bool, now: float) -> Table:
+def row_table(
+    rows: Iterable[Row], *, several: bool, namespaces: bool, kinds: bool, wide: bool, now: float, gone: bool = False
+) -> Table:
     """The table of `get`: columns for cluster and namespace only where they differ, the kind before the name where
-    several kinds were asked for."""
+    several kinds were asked for. `gone`: the rows are of objects that are no longer there."""
     headings = ["CLUSTER"] * several + ["NAMESPACE"] * namespaces + ["NAME", "STATE"]
     column = len(headings) - 1
     headings += ["READY", "SUSPENDED", "INTERVAL"] * wide + ["REVISION", "AGE"]
@@ -107,7 +111,7 @@ def row_table(rows: Iterable[Row], *, several: bool, namespaces: bool, kinds: bo
     for row in rows:
         ref = row.ref
         name = f"{ref.kind.lower()}/{ref.name}" if kinds else ref.name
-        cells = [ref.cluster] * several + [ref.namespace] * namespaces + [name, state_words(row)]
+        cells = [ref.cluster] * several + [ref.namespace] * namespaces + [name, DELETED if gone else state_words(row)]
         if wide:
             cells += [_ready(row), str(row.suspended), span(row.interval) if row.interval else ""]
         cells += [row.revision if wide else row.short, span(now - row.changed) if row.changed else ""]

@@ -279,3 +279,67 @@ async def test_watch_takes_up_a_cluster_that_comes_back(start: Start) -> None:
         await eventually(lambda: len(seen.lines) == 2)
         assert await seen.interrupt() == 0
     assert [json.loads(line)["cluster"] for line in seen.lines] == ["east", "west"]
+
+
+async def remove(client: Client, name: str) -> None:
+    """Delete a Kustomization."""
+    resource = await client.resource_for(("kustomize.toolkit.fluxcd.io", "", "Kustomization"))
+    await client.delete(resource, name, "flux-system")
+
+
+async def test_watch_prints_what_goes_and_what_comes_again(start: Start) -> None:
+    fleet = await two_clusters(start)
+    west = fleet.clients["west"]
+    apps = flux("ks", "apps", failed(message="no such file"), spec=KS)
+    async with watching(fleet, "get ks -w --context west --no-headers") as seen:
+        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await remove(west, "apps")
+        await eventually(lambda: len(seen.lines) == 2)
+        await create(west, apps)
+        await eventually(lambda: "no such file" in seen.lines[-1])
+        # What goes while nobody watches is missing from the next list.
+        await fleet.clusters["west"].faults.set("refuse")
+        await eventually(lambda: bool(seen.complaints), within=20)
+        await fleet.clusters["west"].faults.set("")
+        await remove(west, "apps")
+        fleet.clusters["west"].store.compact()
+        await eventually(lambda: "Deleted" in seen.lines[-1], within=20)
+        assert await seen.interrupt() == 0
+    assert [line.split()[:2] for line in (*seen.lines[:2], seen.lines[-1])] == [
+        ["apps", "Failed"],
+        ["apps", "Deleted"],
+        ["apps", "Deleted"],
+    ]
+
+
+async def test_watch_tells_again_of_what_fails_again(start: Start) -> None:
+    fleet = await two_clusters(start)
+    west = fleet.clients["west"]
+    resource = await west.resource_for(("kustomize.toolkit.fluxcd.io", "", "Kustomization"))
+    broken = {"status": {"conditions": [failed(message="no such file")]}}
+    async with watching(fleet, "get ks -w -o json --status-selector ready=false --context west") as seen:
+        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await say(west, "apps", "all well")
+        await west.patch(resource, "apps", "flux-system", broken, type=PatchType.MERGE, subresource="status")
+        await eventually(lambda: len(seen.lines) == 2)
+        await remove(west, "apps")
+        await eventually(lambda: len(seen.lines) == 3)
+        assert await seen.interrupt() == 0
+    assert [json.loads(line)["state"] for line in seen.lines] == ["failed", "failed", "deleted"]
+
+
+async def test_a_lease_that_is_not_renewed_makes_the_objects_overdue(start: Start) -> None:
+    fleet = await two_clusters(start)
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "kustomize-controller-leader-election", "namespace": "flux-system"},
+        "spec": {"holderIdentity": "x", "leaseDurationSeconds": 15, "renewTime": "2026-01-01T00:00:00.000000Z"},
+    }
+    await create(fleet.clients["east"], lease)
+    result = await fleet.run("get", "all", "-A", "--status-selector", "state=overdue", "-o", "name")
+    assert result.stdout == "east\tkustomization/flux-system/apps\n"
+    async with watching(fleet, "get ks -w --status-selector state=overdue") as seen:
+        await eventually(lambda: len(seen.lines) == 2, within=20)
+        assert await seen.interrupt() == 0
+    assert "kustomize-controller does not renew its lease" in seen.lines[1]
