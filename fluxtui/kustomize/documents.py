@@ -59,8 +59,8 @@ def _trees(data: bytes | str, reader: Reader) -> Iterator[Tree]:
 
 
 def read_settings(data: bytes | str, source: str) -> Any:
-    """The first document as plain data, as kustomize reads its own files: `yes` and `on` are true, of a key given twice
-    the last one counts, keys that are numbers become text. Raises LoadError.
+    """The first document as plain data, as kustomize reads its own files: `yes` and `on` are true, dates are text, of a
+    key given twice the last one counts, keys that are numbers become text. Raises LoadError.
     """
     reader = SettingsReader(source)
     return _finished(next(documents(decoded(data, source), reader), None), reader)
@@ -229,7 +229,8 @@ class SettingsReader(Reader):
                 return True
             if event.value in _FALSE_WORDS:
                 return False
-        return super()._scalar(event)
+        tree = super()._scalar(event)
+        return tree.text if type(tree) is Plain and isinstance(tree.value, str) else tree
 
 
 def _size(tree: Tree) -> int:

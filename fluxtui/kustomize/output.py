@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 from yaml._yaml import CEmitter
 
+from fluxtui.kustomize.scalars import float_text
+
 _WIDTH = 80
 _WORDS = frozenset(
     word
@@ -33,6 +35,7 @@ _DATE = re.compile(
     r"| \d{1,2}:\d{1,2}:\d{1,2}(?:[.,]\d+)?)?\Z",
     re.ASCII,
 )
+_INDENTED_QUOTE = re.compile("([\u2028\u2029]) *'$", re.MULTILINE)
 _IMPLICIT = (True, True)
 
 
@@ -46,7 +49,13 @@ def document(value: Any) -> str:
     emitter.emit(yaml.DocumentEndEvent(explicit=False))
     emitter.emit(yaml.StreamEndEvent())
     emitter.dispose()
-    return stream.getvalue().removesuffix("...\n")
+    text = stream.getvalue().removesuffix("...\n")
+    if "\u2028" in text or "\u2029" in text:
+        # libyaml indents the quote that ends such a text, go-yaml does not. A block may happen to look like that.
+        shorter = _INDENTED_QUOTE.sub(r"\1'", text)
+        if yaml.load(shorter, yaml.CBaseLoader) == yaml.load(text, yaml.CBaseLoader):
+            return shorter
+    return text
 
 
 def is_ambiguous(text: str) -> bool:
@@ -104,22 +113,6 @@ def _spelled(value: Any) -> str:
     if isinstance(value, float):
         return float_text(value)
     return str(value)
-
-
-def float_text(number: float) -> str:
-    """A float in the shortest form that is read back the same, with an exponent below 1e-4 and from 1e6."""
-    exponent = math.floor(math.log10(abs(number))) if number else 0
-    shortest = repr(number)
-    digits, _, power = shortest.partition("e")
-    if power:
-        return f"{digits.removesuffix('.0')}e{int(power):+03d}"
-    if -4 <= exponent < 6:
-        return shortest.removesuffix(".0")
-    sign = "-" if digits.startswith("-") else ""
-    whole, _, fraction = digits.lstrip("-").partition(".")
-    significant = (whole + fraction).lstrip("0").rstrip("0")
-    mantissa = significant[0] + ("." + significant[1:] if len(significant) > 1 else "")
-    return f"{sign}{mantissa}e{exponent:+03d}"
 
 
 def sorted_keys(mapping: dict[str, Any]) -> list[str]:

@@ -88,7 +88,7 @@ def apply_json(target: Resource, operations: jsonpatch.Operations) -> None:
         raise BuildError(f"JSON patch of {identity}: {error}") from error
     target.object = of_json(patched)
     target.unmark(keep=True)
-    if target.texts("annotations"):
+    if "annotations" in target.metadata:
         target.set_texts("annotations", target.texts("annotations"))
 
 

@@ -147,7 +147,7 @@ def _write(resource: Resource, path: str, value: Tree, options: FieldOptions | N
     if not places:
         raise BuildError(f"{_missing(path, create)} {resource.id}")
     for container, key in places:
-        _set(container, key, value, options, resource)
+        _set(container, key, value, options)
 
 
 def _missing(path: str, create: Tree) -> str:
@@ -155,7 +155,7 @@ def _missing(path: str, create: Tree) -> str:
     return f'unable to {action} field "{path}" in replacement target'
 
 
-def _set(container: Any, key: Any, value: Tree, options: FieldOptions | None, resource: Resource) -> None:
+def _set(container: Any, key: Any, value: Tree, options: FieldOptions | None) -> None:
     old = container[key]
     text = text_of(value)
     if options is not None and options.delimiter:
@@ -168,10 +168,7 @@ def _set(container: Any, key: Any, value: Tree, options: FieldOptions | None, re
     elif old is CREATED:
         container[key] = resolved(text)
     else:
-        try:
-            container[key] = retyped(old, text)
-        except ValueError as error:
-            raise BuildError(f"{resource.id}: {error}") from error
+        container[key] = retyped(old, text)
 
 
 def _joined(old: str, text: str, options: FieldOptions) -> str:

@@ -143,18 +143,25 @@ class Resource:
     def mark(self) -> None:
         """Note it in annotations, so that a patch finds them, or removes them."""
         notes = self._notes
-        if notes:
-            self.set_texts("annotations", {**self.texts("annotations"), **notes})
+        if not notes:
+            return
+        annotations = self.metadata.get("annotations")
+        if isinstance(annotations, dict) and annotations:
+            annotations.update(notes)
+        else:
+            self.set_texts("annotations", notes)
 
     def unmark(self, *, keep: bool = False) -> None:
         """Remove those annotations. Where a patch has done so, all that is noted is lost unless it is to be kept."""
         notes = self._notes
         if not notes:
             return
-        annotations = self.texts("annotations")
-        if annotations.keys() & notes.keys():
-            kept = {key: text for key, text in annotations.items() if key not in notes}
-            self.set_texts("annotations", kept)
+        annotations = self.metadata.get("annotations")
+        if isinstance(annotations, dict) and annotations.keys() & notes.keys():
+            for key in notes:
+                annotations.pop(key, None)
+            if not annotations:
+                del self.metadata["annotations"]
         elif not keep:
             self.previous, self.prefixes, self.suffixes, self.variables = [], [], [], []
             self.behavior, self.hash_name = "", False

@@ -211,14 +211,27 @@ def in_place_of(old: Tree, new: Tree) -> Tree:
     return new if is_null(new) else Quoted(text_of(new))
 
 
+class Mistyped:
+    """The value of a scalar whose text is none of its type: a mistake unless something else takes its place."""
+
+    __slots__ = ("like", "problem")
+
+    def __init__(self, like: Tree, problem: str) -> None:
+        self.like = like
+        """A scalar of the type."""
+        self.problem = problem
+
+
 def retyped(old: Tree, text: str) -> Tree:
-    """Text written into the place of a scalar whose type stays. Raises ValueError when it is none of that type."""
+    """Text written into the place of a scalar whose type stays; `Mistyped` when it is none of that type."""
     if isinstance(old, str):
         return in_place_of(old, text) if type(old) is Shared else type(old)(text)
+    if type(old) is Plain and isinstance(old.value, Mistyped):
+        old = old.value.like
     new = resolved(text)
     if _type(new) is _type(old) or (_type(old) is float and _type(new) is int):
         return new
-    raise ValueError(f"cannot decode {_tag(new)} `{text}` as a {_tag(old)}")
+    return Plain(text, Mistyped(old, f"cannot decode {_tag(new)} `{text}` as a {_tag(old)}"))
 
 
 def _type(tree: Tree) -> type:
@@ -257,8 +270,11 @@ def finished(tree: Tree) -> Any:
         return [finished(value) for value in tree]
     if kind is Quoted or kind is Shared:
         return str(tree)
-    if kind is Plain and isinstance(tree.value, float) and not math.isfinite(tree.value):
-        raise NotJson(f"{tree.text} is no number that JSON has")
+    if kind is Plain:
+        if isinstance(tree.value, Mistyped):
+            raise NotJson(tree.value.problem)
+        if isinstance(tree.value, float) and not math.isfinite(tree.value):
+            raise NotJson(f"{tree.text} is no number that JSON has")
     return _number_of_json(tree.value if kind is Plain else tree)
 
 
@@ -276,15 +292,35 @@ def _number_of_json(value: Any) -> Any:
 
 
 def of_json(value: Any) -> Tree:
-    """A tree of plain data that went through JSON: numbers have the precision of a float, odd text has quotes."""
+    """A tree of plain data that went through JSON: odd text has quotes, numbers are floats and spelt as Go spells them,
+    from a million with an exponent.
+    """
     if isinstance(value, dict):
         return {key: of_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [of_json(item) for item in value]
     if isinstance(value, str):
         return value if "\n" not in value and type(resolved(value)) is str else Quoted(value)
-    if isinstance(value, int) and not isinstance(value, bool) and not -(1 << 53) <= value <= 1 << 53:
-        return _number_of_json(float(value))
+    if isinstance(value, int | float) and not isinstance(value, bool) and not -1e6 < value < 1e6:
+        return Plain(float_text(float(value)), float(value))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if value is None:
         return Plain("null", None)
     return value
+
+
+def float_text(number: float) -> str:
+    """A float in the shortest form that is read back the same, with an exponent below 1e-4 and from 1e6."""
+    exponent = math.floor(math.log10(abs(number))) if number else 0
+    shortest = repr(number)
+    digits, _, power = shortest.partition("e")
+    if power:
+        return f"{digits.removesuffix('.0')}e{int(power):+03d}"
+    if -4 <= exponent < 6:
+        return shortest.removesuffix(".0")
+    sign = "-" if digits.startswith("-") else ""
+    whole, _, fraction = digits.lstrip("-").partition(".")
+    significant = (whole + fraction).lstrip("0").rstrip("0")
+    mantissa = significant[0] + ("." + significant[1:] if len(significant) > 1 else "")
+    return f"{sign}{mantissa}e{exponent:+03d}"

@@ -11,7 +11,18 @@ from yaml._yaml import CEmitter
 from fluxtui.kustomize import documents
 from fluxtui.kustomize.errors import BuildError, KustomizeError
 from fluxtui.kustomize.fieldpaths import CREATED, lookup_place, matches, to_json
-from fluxtui.kustomize.scalars import Quoted, Tree, copied, finished, is_scalar, resolved, retyped, text_of
+from fluxtui.kustomize.scalars import (
+    Mistyped,
+    Plain,
+    Quoted,
+    Tree,
+    copied,
+    finished,
+    is_scalar,
+    resolved,
+    retyped,
+    text_of,
+)
 
 
 def write(obj: Tree, parts: list[str], value: Tree, create: Tree) -> bool:
@@ -43,17 +54,19 @@ def _write_inside(container: Any, key: Any, parts: list[str], value: Tree, creat
         if isinstance(old, dict | list):
             inner[name] = copied(value)
         else:
-            try:
-                inner[name] = resolved(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value))
-            except ValueError as error:
-                raise BuildError(str(error)) from error
+            inner[name] = resolved(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value))
     written = to_json(finished(holder[0]), text) if text.lstrip()[:1] in "{[" else _yaml(holder[0])
     container[key] = type(container[key])(written) if isinstance(container[key], str) else Quoted(written)
     return True
 
 
 def _in_place_of(old: Tree, text: str) -> Tree:
-    return _styled(text, old.style) if isinstance(old, _Text) else retyped(old, text)
+    if isinstance(old, _Text):
+        return _styled(text, old.style)
+    new = retyped(old, text)
+    if type(new) is Plain and isinstance(new.value, Mistyped):
+        raise BuildError(new.value.problem)
+    return new
 
 
 class _Text(Quoted):

@@ -50,6 +50,11 @@ class Accumulator:
         self.configuration = self.configuration.merged(other.configuration)
         self.variables.absorb(other.variables)
 
+    def renew(self) -> None:
+        """Take in again what is there, as is done behind a component. Raises KustomizeError."""
+        self.resources.check()
+        self.configuration = EMPTY.merged(self.configuration)
+
 
 class Target:
     """A kustomization with its loader."""
@@ -150,12 +155,12 @@ class Target:
             raise FieldError(f"expected kind '{kustomizations.COMPONENT}' for path '{loader.root}' but got '{kind}'")
         if not is_component and kind == kustomizations.COMPONENT:
             raise FieldError(f"expected kind != '{kustomizations.COMPONENT}' for path '{loader.root}'")
-        if is_component:
-            target.accumulate(found)
-            return
-        inner = target.accumulate()
+        inner = target.accumulate(found if is_component else None)
         try:
-            found.absorb(inner)
+            if is_component:
+                found.renew()
+            else:
+                found.absorb(inner)
         except BuildError as error:
             raise BuildError(f"accumulating '{path}' in {self._where}: {error}") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,13 +11,10 @@ from tests.conformance.overlays import (
     IMAGES,
     NAMESPACES,
     Draw,
-    Files,
-    Written,
     labels,
     names,
     rendered,
     some,
-    stream,
     texts,
     tree,
     without_none,
@@ -54,7 +50,7 @@ def field_path(draw: Draw, target: dict[str, Any]) -> str:
             parts.append(f"[name={node['name']}]")
         else:
             parts.append(str(key) if draw(st.integers(0, 3)) else "*")
-    if draw(st.integers(1, 8)) == 1:
+    if draw(st.integers(1, 25)) == 1:
         parts[-1] = "absent"
     return ".".join(parts)
 
@@ -85,6 +81,7 @@ def patched(draw: Draw, value: Any, depth: int = 0) -> Any:
             )
         if depth and draw(st.integers(1, 15)) == 1:
             result["$patch"] = draw(st.sampled_from(("delete", "replace", "merge")))
+        result.update(draw(directives(value)) if draw(st.integers(1, 10)) == 1 else {})
         return result
     if isinstance(value, list):
         result_list = []
@@ -108,6 +105,26 @@ def patched(draw: Draw, value: Any, depth: int = 0) -> Any:
 
 
 @st.composite
+def directives(draw: Draw, value: dict[str, Any]) -> dict[str, Any]:
+    """What a strategic patch says of the keys of a map and of its lists, beside values."""
+    lists = {key: item for key, item in value.items() if isinstance(item, list) and item}
+    if not lists or draw(st.booleans()):
+        return {"$retainKeys": draw(st.lists(st.sampled_from(sorted(value) or ["x"]), max_size=2))}
+    key = draw(st.sampled_from(sorted(lists)))
+    kept = [item for item in lists[key] if draw(st.booleans())]
+    if draw(st.booleans()):
+        return {f"$deleteFromPrimitiveList/{key}": kept}
+    return {
+        f"$setElementOrder/{key}": [
+            item
+            if not isinstance(item, dict)
+            else {name: item[name] for name in ("name", "containerPort") if name in item}
+            for item in kept
+        ]
+    }
+
+
+@st.composite
 def strategic(draw: Draw, found: Objects) -> str:
     """A strategic patch of one of the objects."""
     target = draw(st.sampled_from(found))
@@ -126,7 +143,7 @@ def operations(draw: Draw, target: dict[str, Any]) -> str:
     """A JSON patch."""
     found = []
     for _ in range(draw(st.integers(1, 2))):
-        kind = draw(st.sampled_from(("add", "add", "add", "replace", "replace", "remove", "test", "copy", "move")))
+        kind = draw(st.sampled_from((*["add"] * 4, *["replace"] * 4, *["remove", "copy", "move"] * 2, "test")))
         operation = {"op": kind, "path": draw(pointer(target, new=kind in ("add", "copy", "move")))}
         if kind in ("add", "replace", "test"):
             operation["value"] = draw(st.one_of(written, tree(1)))
@@ -340,48 +357,3 @@ def transformations(draw: Draw, found: Objects, below: dict[str, Any], least: in
         fields["replicas"] = st.sampled_from(workloads).map(lambda name: [{"name": name, "count": 5}])
     chosen = draw(st.lists(st.sampled_from(sorted(fields)), min_size=least, max_size=4, unique=True))
     return {name: draw(fields[name]) for name in chosen}
-
-
-def _kustomization(fields: dict[str, Any]) -> str:
-    """A kustomization in block style, its texts as blocks."""
-    return rendered(_readable(fields))
-
-
-def _readable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _readable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_readable(item) for item in value]
-    if isinstance(value, str) and not isinstance(value, Written):
-        return Written(json.dumps(value, ensure_ascii=False))
-    return value
-
-
-@st.composite
-def overlays(draw: Draw) -> Files:
-    """The files of a base, perhaps a component, and an overlay on them in `overlay`."""
-    base, base_text = draw(stream(frozenset()))
-    taken = frozenset((item["kind"], item["metadata"]["name"]) for item in base)
-    extra, extra_text = draw(stream(taken)) if draw(st.booleans()) else ([], "")
-    support = {
-        "data.txt": "one\ntwo\n",
-        "raw.bin": "\0\x01",
-        "cr.txt": "a\r\nb",
-        "settings.env": "E=1\n# no\nF=a b\n\nG\n",
-    }
-    files: Files = {f"{place}/{name}": text for place in ("base", "overlay", "part") for name, text in support.items()}
-    files["base/all.yaml"] = base_text
-    below = draw(transformations(base, {}))
-    files["base/kustomization.yaml"] = _kustomization({"resources": ["all.yaml"], **below})
-    fields: dict[str, Any] = {"resources": ["../base"]}
-    if extra:
-        files["overlay/extra.yaml"] = extra_text
-        fields["resources"].insert(draw(st.integers(0, 1)), "extra.yaml")
-    if draw(st.integers(1, 3)) == 1:
-        part = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
-        part.update(draw(transformations(base + extra, below, least=1)))
-        files["part/kustomization.yaml"] = _kustomization(part)
-        fields["components"] = ["../part"]
-    fields.update(draw(transformations(base + extra, below)))
-    files["overlay/kustomization.yaml"] = _kustomization(fields)
-    return files

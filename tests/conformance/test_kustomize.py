@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from fluxtui.kustomize import KustomizeError, build
-from tests.conformance.kustomizations import overlays
+from tests.conformance.overlaid import overlays
 from tests.conformance.overlays import Files
 
 EXAMPLES = int(os.environ.get("FLUXTUI_EXAMPLES", "60"))

@@ -1,0 +1,119 @@
+"""Rules of kustomize that are easily got wrong: each as the program has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fluxtui.kustomize import KustomizeError
+from tests.kustomize.test_build import built
+
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations: {big: 18446744073709551615, hex: 0x1F}
+spec:
+  ports: [{port: 80}]
+"""
+BINDING = """\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: web}
+roleRef: {kind: Role, name: web, apiGroup: rbac.authorization.k8s.io}
+subjects:
+- {kind: ServiceAccount, SUBJECT}
+"""
+NAMES = "namePrefix:\n- {path: metadata/name, kind: Widget}\n"
+
+
+def only(text: str, fields: str, **files: str) -> dict[str, Any]:
+    more = {f"/top/{name}.yaml": content for name, content in files.items()}
+    top = {"/top/kustomization.yaml": f"resources: [x.yaml]\n{fields}", "/top/x.yaml": text, **more}
+    obj: dict[str, Any] = built(top, "/top")[0].object
+    return obj
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Widget", "p-x"), ("Gadget", "x")])
+def test_a_field_for_one_kind_takes_the_place_of_that_for_all(kind: str, name: str) -> None:
+    text = f"apiVersion: example.com/v1\nkind: {kind}\nmetadata: {{name: x}}\n"
+    found = only(text, "namePrefix: p-\nconfigurations: [names.yaml]\n", names=NAMES)
+    assert found["metadata"]["name"] == name
+
+
+def test_what_fields_create_must_not_differ() -> None:
+    labels = "commonLabels:\n- {path: metadata/labels, kind: Widget}\n"
+    with pytest.raises(KustomizeError, match="conflicting fieldspecs for metadata/labels"):
+        only(SERVICE, "configurations: [labels.yaml]\n", labels=labels)
+
+
+def test_numbers_in_annotations_are_those_of_json_behind_a_json_patch() -> None:
+    patch = "- {op: add, path: /metadata/annotations/n, value: 1234567}"
+    fields = f"patches:\n- target: {{kind: Service}}\n  patch: '{patch}'\n"
+    assert only(SERVICE, fields)["metadata"]["annotations"] == {
+        "big": "1.8446744073709552e+19",
+        "hex": "31",
+        "n": "1.234567e+06",
+    }
+    assert only(SERVICE, "")["metadata"]["annotations"]["hex"] == "0x1F"
+
+
+def test_a_json_patch_of_the_annotations_keeps_the_names_of_before() -> None:
+    files = {
+        "/top/kustomization.yaml": (
+            "resources: [x.yaml]\nnameSuffix: -b\npatchesJson6902:\n"
+            "- target: {version: v1, kind: ServiceAccount, name: robot}\n"
+            "  patch: '- {op: add, path: /metadata/annotations, value: {note: x}}'\n"
+        ),
+        "/top/x.yaml": (
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot}\n---\n"
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {serviceAccountName: robot}\n"
+        ),
+    }
+    assert built(files, "/top")[1].object["spec"] == {"serviceAccountName": "robot-b"}
+
+
+def test_a_value_of_the_wrong_type_may_be_replaced() -> None:
+    replacement = (
+        "replacements:\n- sourceValue: text\n  targets:\n  - select: {kind: Service}\n    fieldPaths: [PATHS]\n"
+    )
+    with pytest.raises(KustomizeError, match=r"Service.*cannot decode !!str `text` as a !!int"):
+        only(SERVICE, replacement.replace("PATHS", "spec.ports.*.port"))
+    found = only(SERVICE, replacement.replace("PATHS", "spec.ports.*.port, 'spec.ports.*'"))
+    assert found["spec"]["ports"] == ["text"]
+
+
+def test_dates_in_files_of_kustomize_are_text() -> None:
+    fields = "commonAnnotations: {day: 2024-01-01}\npatches:\n- {path: patch.yaml, target: {kind: Service}}\n"
+    found = only(SERVICE, fields, patch="- {op: add, path: /spec/day, value: 2024-01-02}\n")
+    assert (found["metadata"]["annotations"]["day"], found["spec"]["day"]) == ("2024-01-01", "2024-01-02")
+
+
+def test_a_plugin_may_have_fields_that_nobody_knows() -> None:
+    plugin = (
+        "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: t}\nprefix: p-\nmore: 1\n"
+        "fieldSpecs:\n- {path: metadata/name, kind: Service, name: web}\n"
+    )
+    assert only(SERVICE, "transformers: [plugin.yaml]\n", plugin=plugin)["metadata"]["name"] == "p-web"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (BINDING.replace("SUBJECT", "namespace: x"), "RoleBinding.*no 'name' field in node"),
+        (BINDING.replace("SUBJECT", "name: x, namespace: "), "namespace is blank for resource .RoleBinding"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: text\n", "Pod.*expected sequence or mapping node"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {volumes: [{secret: 1}]}\n", "Pod.*expected sequence"),
+    ],
+)
+def test_fields_that_hold_names_are_looked_at_when_nothing_is_renamed(text: str, problem: str) -> None:
+    with pytest.raises(KustomizeError, match=problem):
+        only(text, "")
+
+
+def test_a_quote_behind_a_separator_of_lines_is_not_indented() -> None:
+    text = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: "x\\u2028"}\n'
+    top = {"/top/kustomization.yaml": "resources: [x.yaml]\n", "/top/x.yaml": text}
+    assert "a: 'x\u2028'\n" in built(top, "/top").to_yaml()
