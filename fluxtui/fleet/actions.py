@@ -150,10 +150,14 @@ def refusal(action: Action, row: Row, info: ClusterInfo | None, now: float, *, r
     return _why_not_suspend(action, row)
 
 
+def _one(kind: str) -> str:
+    return f"{'an' if kind[:1] in 'AEIO' else 'a'} {kind}"
+
+
 def _why_not_reconcile(action: Action, row: Row) -> str:
     kind = row.kind
     if kind is None or not kind.reconcilable:
-        return f"no controller handles a requested reconcile of a {row.ref.kind}"
+        return f"no controller handles a requested reconcile of {_one(row.ref.kind)}"
     if row.ref.kind == "HelmRepository" and row.detail.startswith("oci://"):
         return "a HelmRepository of type oci is never reconciled: nothing is stored for it"
     if row.suspended:
@@ -167,7 +171,7 @@ def _why_not_reconcile(action: Action, row: Row) -> str:
 def _why_not_suspend(action: Action, row: Row) -> str:
     kind = row.kind
     if kind is None or not kind.suspendable:
-        return f"a {row.ref.kind} can't be suspended"
+        return f"{_one(row.ref.kind)} can't be suspended"
     if action is Action.SUSPEND and row.suspended:
         return _IS_SUSPENDED
     if action is Action.RESUME and not row.suspended:

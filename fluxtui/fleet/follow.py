@@ -12,10 +12,11 @@ import msgspec
 from fluxtui.api.kinds import Category
 from fluxtui.fleet.actions import Ending
 from fluxtui.fleet.facts import SUSPENDED_AT
+from fluxtui.fleet.probe import why_unhandled
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row, row_of
 from fluxtui.fleet.states import Ready, State
-from fluxtui.fleet.text import span
+from fluxtui.fleet.text import one_line, span
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
@@ -36,13 +37,23 @@ async def follow(client: Client, resource: Resource, ref: Ref, token: str, withi
     from fluxtui.kube.watch import watch
 
     last: Row | None = None
+    handled = False
+    troubles: list[str] = []
+    """Why the watch is broken at the moment; empty while it is not."""
     try:
         async with asyncio.timeout(within):
-            batches = watch(client, resource, namespace=ref.namespace, field_selector=f"metadata.name={ref.name}")
+            batches = watch(
+                client,
+                resource,
+                namespace=ref.namespace,
+                field_selector=f"metadata.name={ref.name}",
+                on_state=lambda state: _keep(troubles, str(state.error or "")),
+            )
             async with aclosing(batches):
                 async for batch in batches:
                     for obj in batch.upserts:
                         last = row_of(ref.cluster, obj, time.time())
+                        handled = is_handled(last, obj, token)
                         found = judge(last, obj, token)
                         if found:
                             return found
@@ -50,8 +61,23 @@ async def follow(client: Client, resource: Resource, ref: Ref, token: str, withi
                         return Followed(Ending.FAILED, "it was deleted")
     except TimeoutError:
         pass
-    words = f": {last.message or last.reason}" if last and (last.message or last.reason) else ""
-    return Followed(Ending.TIMEOUT, f"no result after {span(within)}{words}")
+    why = "".join(troubles)
+    if not why and last is not None:
+        why = (last.message or last.reason) if handled else await why_unhandled(client, last.controller)
+    return Followed(Ending.TIMEOUT, one_line(f"no result after {span(within)}" + (f": {why}" if why else "")))
+
+
+def _keep(troubles: list[str], trouble: str) -> None:
+    troubles[:] = [trouble] * bool(trouble)
+
+
+def is_handled(row: Row, obj: dict[str, Any], token: str) -> bool:
+    """Whether the controller has taken up the request, or the newest generation where there is none."""
+    if token:
+        handled: bool = (obj.get("status") or {}).get("lastHandledReconcileAt") == token
+        return handled
+    silent = row.ready == Ready.TRUE and not row.observed and not row.ready_generation
+    return silent or max(row.observed, row.ready_generation) >= row.generation
 
 
 def judge(row: Row, obj: dict[str, Any], token: str) -> Followed | None:
@@ -61,12 +87,7 @@ def judge(row: Row, obj: dict[str, Any], token: str) -> Followed | None:
     if row.suspended:
         by = ((obj.get("metadata") or {}).get("annotations") or {}).get(SUSPENDED_AT)
         return Followed(Ending.FAILED, "it was suspended meanwhile" if by or token else "it is suspended again")
-    if token:
-        handled = (obj.get("status") or {}).get("lastHandledReconcileAt") == token
-    else:
-        silent = row.ready == Ready.TRUE and not row.observed and not row.ready_generation
-        handled = silent or max(row.observed, row.ready_generation) >= row.generation
-    if not handled:
+    if not is_handled(row, obj, token):
         return None
     if row.before in (State.READY, State.OVERDUE):
         return Followed(Ending.DONE, _done(row), row.revision)

@@ -7,6 +7,7 @@ manifests (`app.kubernetes.io/part-of`, `app.kubernetes.io/version`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from fluxtui.api.meta import FLUX_NAMESPACE
 from fluxtui.fleet.clusters import Mode
 from fluxtui.fleet.facts import moment
 from fluxtui.fleet.text import one_line
-from fluxtui.kube.errors import ApiError
+from fluxtui.kube.errors import ApiError, KubeError
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
@@ -138,6 +139,26 @@ async def leases(client: Client, within: float) -> _Leases | None:
             return None
         raise
     return _decode_leases(answer.body)
+
+
+async def why_unhandled(client: Client, controller: str) -> str:
+    """Why a controller leaves a request unhandled, as far as its Lease tells: a sentence."""
+    unhandled = f"{controller} has not handled the request"
+    try:
+        found = await leases(client, 10.0)
+    except (KubeError, msgspec.DecodeError):
+        return unhandled
+    if found is None:
+        return unhandled
+    now = time.time()
+    mine = [
+        lease for lease in found.items if lease.metadata.name == controller + _SUFFIX and lease.spec.holder_identity
+    ]
+    if not mine:
+        return f"{unhandled}: nobody holds its lease"
+    if controller in LeaseWatch().look(_Leases(mine), now).stale:
+        return f"{unhandled}: it does not renew its lease"
+    return f"{unhandled}: {one_line(mine[0].spec.holder_identity or '')} holds its lease"
 
 
 async def flux_version(client: Client) -> str:

@@ -104,7 +104,8 @@ async def test_the_settings_say_how_long_an_outcome_is_waited_for(start: Start, 
     settings = tmp_path / "config.yaml"
     settings.write_text("actions: {timeout: 1s}\n")
     result = await fleet.run("reconcile", "ks", "apps", "--config", str(settings))
-    said = "✗ kustomization/flux-system/apps: no result after 1s\n"
+    why = "kustomize-controller has not handled the request: nobody holds its lease"
+    said = f"✗ kustomization/flux-system/apps: no result after 1s: {why}\n"
     assert (result.exit_code, result.stdout) == (1, said)
 
 

@@ -177,11 +177,53 @@ async def test_many_objects_in_many_clusters_each_have_their_own_outcome(start: 
         outcomes = await commands.execute(plan)
         assert endings(outcomes) == [
             ("done", "applied main@7148a354"),
-            ("timed out", "no result after 0s"),
+            (
+                "timed out",
+                "no result after 0s: kustomize-controller has not handled the request: nobody holds its lease",
+            ),
             ("refused", "you may not patch kustomizations.kustomize.toolkit.fluxcd.io in flux-system"),
             ("refused", "it does not exist"),
             ("refused", "north is not connected"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("renewed", "why"),
+    [
+        ("2026-01-01T00:00:00.000000Z", "it does not renew its lease"),
+        ("2126-01-01T00:00:00.000000Z", "kustomize-controller-0 holds its lease"),
+    ],
+)
+async def test_a_timeout_says_who_should_have_answered(start: Start, renewed: str, why: str) -> None:
+    _, client = await start("east")
+    await scene(client)
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "kustomize-controller-leader-election", "namespace": "flux-system"},
+        "spec": {"holderIdentity": "kustomize-controller-0", "leaseDurationSeconds": 15, "renewTime": renewed},
+    }
+    await create(client, lease)
+    async with acting(client, timeout=0.3) as commands:
+        [outcome] = await commands.run(Action.RECONCILE, [ref("ks", "apps", "east")])
+    assert outcome.ending is Ending.TIMEOUT
+    assert outcome.message == f"no result after 0s: kustomize-controller has not handled the request: {why}"
+
+
+async def test_a_timeout_says_that_the_cluster_went_away(start: Start) -> None:
+    cluster, client = await start("east")
+    await scene(client)
+    steps: list[str] = []
+    async with acting(client, timeout=3) as commands, asyncio.TaskGroup() as group:
+        asked = group.create_task(
+            commands.run(Action.RECONCILE, [ref("ks", "apps", "east")], on_step=lambda step: steps.append(step.text))
+        )
+        await eventually(lambda: bool(steps))
+        await cluster.faults.set("refuse")
+        [outcome] = await asked
+    assert outcome.ending is Ending.TIMEOUT
+    assert outcome.message.startswith("no result after 3s: ")
+    assert "lease" not in outcome.message
 
 
 async def test_what_others_depend_on_is_reconciled_first(start: Start) -> None:
@@ -290,7 +332,7 @@ DENIED = ClusterInfo(id="c", phase=Phase.DENIED, error="the token expired")
         (Action.RECONCILE, flux("ks", "a", ready()), LIVE, True, "read-only: the settings forbid every write"),
         (Action.RECONCILE, flux("ks", "a", ready()), LOST, False, "c does not answer for 6m"),
         (Action.RESUME, flux("ks", "a", ready()), DENIED, False, "c refuses us: the token expired"),
-        (Action.RECONCILE, flux("alert"), LIVE, False, "no controller handles a requested reconcile of a Alert"),
+        (Action.RECONCILE, flux("alert"), LIVE, False, "no controller handles a requested reconcile of an Alert"),
         (Action.RECONCILE, flux("ks", spec={"suspend": True}), LIVE, False, "it is suspended: resume it first"),
         (Action.RECONCILE, flux("ks", deletionTimestamp=ago()), LIVE, False, "it is being deleted"),
         (Action.RECONCILE_WITH_SOURCE, flux("git", "a", ready()), LIVE, False, "it has no source"),
@@ -301,7 +343,7 @@ DENIED = ClusterInfo(id="c", phase=Phase.DENIED, error="the token expired")
             False,
             "a HelmRepository of type oci is never reconciled: nothing is stored for it",
         ),
-        (Action.SUSPEND, flux("ext"), LIVE, False, "a ExternalArtifact can't be suspended"),
+        (Action.SUSPEND, flux("ext"), LIVE, False, "an ExternalArtifact can't be suspended"),
         (Action.SUSPEND, flux("alert"), LIVE, False, ""),
         (Action.SUSPEND, flux("ks", "a", failed()), None, False, ""),
     ],
