@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from fluxtui.kustomize import KustomizeError, Options, Remotes, Resources, build
 from fluxtui.kustomize.repositories import Repository, parse
+from tests.engine.source.sshd import ssh_server
 
 OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
 
@@ -217,3 +219,37 @@ def test_what_an_address_asks_for() -> None:
     found = parse("https://github.com/org/repo?timeout=2m30s&submodules=false")
     assert found is not None
     assert (found.timeout, found.submodules) == (150, False)
+
+
+async def test_a_repository_over_ssh(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ssh_server(tmp_path / "sshd") as server:
+        hosts = tmp_path / "hosts"
+        hosts.write_text(server.known_hosts)
+        program = f"ssh -F none -i {server.directory / 'client'} -o IdentitiesOnly=yes -o UserKnownHostsFile={hosts}"
+        monkeypatch.setenv("GIT_SSH_COMMAND", program)
+        address = f"{server.url(repository)}//deploy?ref=v1"
+        assert names(await asyncio.to_thread(built, tmp_path, address)) == ["x"]
+        hosts.write_text("")
+        with pytest.raises(KustomizeError, match="git failed"):
+            await asyncio.to_thread(built, tmp_path, address)
+
+
+@pytest.mark.parametrize(("query", "found"), [("", True), ("&submodules=true", True), ("&submodules=false", False)])
+def test_submodules_come_along_unless_they_are_not_wanted(
+    tmp_path: Path, repository: Path, query: str, found: bool
+) -> None:
+    part = tmp_path / "part"
+    part.mkdir()
+    git(part, "init", "--quiet", "--initial-branch=main")
+    (part / "kustomization.yaml").write_text("resources: [y.yaml]\n")
+    (part / "y.yaml").write_text(OBJECT.replace("name: x", "name: y"))
+    commit(part, "part")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", f"file://{part}", "part")
+    (repository / "deploy" / "kustomization.yaml").write_text("resources: [x.yaml, ../part]\n")
+    commit(repository, "with a part")
+    address = f"file://{repository}//deploy?ref=main{query}"
+    if found:
+        assert names(built(tmp_path, address)) == ["x", "y"]
+    else:
+        with pytest.raises(KustomizeError, match="part"):
+            built(tmp_path, address)
