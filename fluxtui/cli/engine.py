@@ -82,6 +82,7 @@ Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wro
 @click.option("--health-addr", callback=_address, metavar="[HOST]:PORT", help="Serve /healthz and /readyz there.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(list(LEVELS)), help="Least level.")
 @click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Log file [default: in the storage].")
+@click.option("--quiet", is_flag=True, help="Log to the file only: for whoever starts it unattended.")
 @click.option("--watch-namespace", default="", metavar="NAME", help="Only objects of this namespace.")
 @click.option("--watch-label-selector", default="", metavar="SELECTOR", help="Only objects whose labels match.")
 @click.option("--no-file-sources", is_flag=True, help="Refuse file:// repositories.")
@@ -105,6 +106,7 @@ def command(
     health_addr: Address | None,
     log_level: str,
     log_file: Path | None,
+    quiet: bool,
     watch_namespace: str,
     watch_label_selector: str,
     no_file_sources: bool,
@@ -137,18 +139,18 @@ def command(
     listening = Listening(artifacts=storage_addr, advertised=storage_adv_addr, metrics=metrics_addr, health=health_addr)
     storage = storage_path or default_directory()
     file = log_file or storage / "engine.jsonl"
-    raise SystemExit(_reconcile(settings, listening, storage, (LEVELS[log_level], file), kubeconfigs, patterns))
+    raise SystemExit(_reconcile(settings, listening, storage, (LEVELS[log_level], file, quiet), kubeconfigs, patterns))
 
 
 def _reconcile(
     settings: EngineSettings,
     listening: Listening,
     storage: Path,
-    log: tuple[int, Path],
+    log: tuple[int, Path, bool],
     kubeconfigs: Sequence[str],
     patterns: Sequence[str],
 ) -> int:
-    """Run the engine until a signal; the exit code. `log` is the level and the file."""
+    """Run the engine until a signal; the exit code. `log` is the level, the file, and whether it is the only place."""
     from fluxtui.engine.endpoints import EndpointError
     from fluxtui.engine.process import Engine
     from fluxtui.engine.runtime.artifacts import ArtifactError
@@ -163,7 +165,7 @@ def _reconcile(
         parsed(settings.label_selector)
         kubeconfig = load(kubeconfigs)
         contexts = select(kubeconfig, patterns)
-        with locked(storage) as identity, logging_to(*log):
+        with locked(storage) as identity, logging_to(log[0], log[1], stderr=not log[2]):
             engine = Engine(
                 settings,
                 storage,

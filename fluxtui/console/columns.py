@@ -50,6 +50,10 @@ class Brush:
     ascii_only: bool = False
     with_cluster: bool = False
     """Whether objects name their cluster: in views whose lines stand for several clusters."""
+    engines: dict[str, str] = field(default_factory=dict)
+    """Clusters whose engine is being started or stopped from here, in words."""
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    """The user's own keys, for sentences that name one."""
 
     _spread: tuple[float, Spread] = field(default_factory=lambda: (0.0, {}))
 
@@ -85,7 +89,8 @@ def stamp(line: Line, brush: Brush) -> tuple[object, ...]:
     if line.type == LineType.CLUSTER:
         info = brush.mirror.clusters.get(line.cluster)
         since = brush.age(info.lost_since) if info else ""
-        return (line.opened, info, since, brush.tree.counts(line), len(line.members))
+        under_way = brush.engines.get(line.cluster)
+        return (line.opened, info, since, brush.tree.counts(line), len(line.members), under_way)
     if line.type == LineType.NOTICE:
         return (line.depth, line.text)
     return (line.opened, line.text, brush.tree.counts(line))
@@ -280,6 +285,8 @@ def cluster_state(info: ClusterInfo, counts: Counts) -> State:
 def cluster_words(info: ClusterInfo, brush: Brush) -> str:
     """Who reconciles the cluster and with which version, or how far it is from being read."""
     dot = f" {brush.glyphs.separator} "
+    if info.id in brush.engines:
+        return brush.engines[info.id]
     if info.phase == Phase.UNREACHABLE:
         return f"unreachable {brush.age(info.lost_since)}".rstrip()
     if info.phase == Phase.DENIED:

@@ -72,6 +72,7 @@ FLEET: tuple[Binding, ...] = (
     ),
     _key("s", "act('suspend')", "suspend", "suspend", "Suspend, with a reason", ACT),
     _key("r", "act('resume')", "resume", "resume", "Resume", ACT),
+    _key("ctrl+e", "engine", "engine", "engine", "Start or stop our engine on a cluster", ACT),
     _key("d", "tab('overview')", "overview", "overview", "State, cause and settings", SHOW),
     _key("E", "tab('events')", "events", "events", "Events, of what it owns too", SHOW),
     _key("l", "tab('logs')", "logs", "logs", "What controllers and workloads say", SHOW),
@@ -248,6 +249,12 @@ def shown(keys: str) -> str:
 def shown_first(keys: str) -> str:
     """The first of several keys, as people read it."""
     return shown(split(keys)[0])
+
+
+def shown_of(identity: str, keymap: Mapping[str, str]) -> str:
+    """The first key of a binding, the user's own if there is one, as people read it."""
+    binding = next(each for each in all_bindings() if each.id == identity)
+    return shown_first(keymap.get(identity, binding.key))
 
 
 def problems(keymap: Mapping[str, str]) -> list[str]:

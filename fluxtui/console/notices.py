@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from fluxtui.console import keys
+from fluxtui.console.columns import Brush
 from fluxtui.console.themes import Palette
-from fluxtui.fleet.mirror import Mirror
 
 
-def empty_tree(mirror: Mirror, filter_text: str, origin: str, palette: Palette, problem: str = "") -> Text:
+def empty_tree(brush: Brush, filter_text: str, origin: str, problem: str = "") -> Text:
     """The words for a tree without lines.
 
     Args:
@@ -19,13 +19,15 @@ def empty_tree(mirror: Mirror, filter_text: str, origin: str, palette: Palette, 
         problem: what is wrong with it.
         origin: where clusters were looked for: the kubeconfig files, in words.
     """
+    mirror, palette = brush.mirror, brush.palette
     if not mirror.clusters:
         return _no_clusters(origin, palette)
     if problem:
         page = _page("The filter can't be read", [problem], palette)
-        return page.append(f"\n\n{_key('help')}", palette.key).append("  explains the filter", palette.muted)
+        key = keys.shown_of("help", brush.keymap)
+        return page.append(f"\n\n{key}", palette.key).append("  explains the filter", palette.muted)
     if filter_text:
-        return _nothing_matches(mirror, filter_text, palette)
+        return _nothing_matches(brush, filter_text)
     return _page("Nothing here", ["No cluster has anything to show in this view."], palette)
 
 
@@ -40,16 +42,13 @@ def _no_clusters(origin: str, palette: Palette) -> Text:
     return page
 
 
-def _nothing_matches(mirror: Mirror, filter_text: str, palette: Palette) -> Text:
+def _nothing_matches(brush: Brush, filter_text: str) -> Text:
+    mirror, palette = brush.mirror, brush.palette
     total = sum(mirror.counts())
     page = _page("Nothing matches", [f"None of {total} objects in {len(mirror.clusters)} clusters matches"], palette)
     page.append(f"  {filter_text}", palette.link)
-    page.append(f"\n\n{_key('back')}", palette.key).append("  drops the filter", palette.muted)
-    return page
-
-
-def _key(identity: str) -> str:
-    return keys.shown_first(next(binding.key for binding in keys.FLEET if binding.id == identity))
+    key = keys.shown_of("back", brush.keymap)
+    return page.append(f"\n\n{key}", palette.key).append("  drops the filter", palette.muted)
 
 
 def _page(title: str, lines: Sequence[str], palette: Palette) -> Text:

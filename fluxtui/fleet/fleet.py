@@ -118,6 +118,10 @@ class Fleet:
 
     # asking
 
+    def context(self, cluster: str) -> Context | None:
+        """The context that a cluster was found in."""
+        return self._contexts.get(cluster)
+
     def client(self, cluster: str) -> Client:
         """The client of a cluster. Raises Unreachable while there is none."""
         collector = self._collectors.get(cluster)

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
+from fluxtui.console.screens.engines import refusal
+from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.screens.plan import PlanScreen
+from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.facts import SUSPEND_REASON
 from fluxtui.fleet.lines import cluster_key
 from fluxtui.sandbox.faults import FAULTS
@@ -194,3 +197,68 @@ async def test_a_fault_of_one_cluster_freezes_nothing_and_leaves_no_ghosts(
         await fleet["bad"].faults.clear()
         await until(pilot, lambda: names(screen, "bad") == {"apps", "new"}, within=30)
         await until(pilot, lambda: not screen.fleet.mirror.clusters["bad"].is_lost, within=30)
+
+
+async def test_an_engine_is_started_and_stopped_from_the_console_and_its_state_stands_on_the_cluster(
+    sandbox_fleet: Start, tmp_path: Path
+) -> None:
+    fleet = await sandbox_fleet("edge-03")
+    await plant(fleet["edge-03"], plain("apps"))
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        control, context = screen.engines, screen.fleet.context("edge-03")
+        assert context is not None
+        await until(pilot, lambda: any("no controllers" in line for line in shown(screen)))
+        try:
+            await pilot.press("ctrl+e")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
+            await pilot.press("y")
+            await until(pilot, lambda: any("engine starts" in line for line in shown(screen)))
+            await until(pilot, lambda: any("embedded engine" in line for line in shown(screen)), within=60.0)
+            await until(pilot, lambda: any("It goes on when" in message for message in messages(pilot.app)))
+            assert control.engines.pid(context)
+            await pilot.press("ctrl+e")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
+            await pilot.press("y")
+            await until(
+                pilot, lambda: any("Nobody reconciles" in message for message in messages(pilot.app)), within=60.0
+            )
+            await until(pilot, lambda: any("no controllers" in line for line in shown(screen)), within=60.0)
+        finally:
+            await control.engines.stop(context)
+
+
+async def test_an_engine_that_is_not_wanted_is_not_started(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("edge-03")
+    await plant(fleet["edge-03"], plain("apps"))
+    async with running(fleet, tmp_path / "kubeconfig", read_only=True) as (pilot, screen):
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: any("read-only" in message for message in messages(pilot.app)))
+        assert isinstance(pilot.app.screen, FleetScreen)
+    async with running(fleet, tmp_path / "kubeconfig", protected=("edge-*",)) as (pilot, screen):
+        await until(pilot, lambda: names(screen, "edge-03") == {"apps"})
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, FormScreen))
+        await pilot.press(*"edge", "enter")
+        assert isinstance(pilot.app.screen, FormScreen)
+        await pilot.press("escape")
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        (
+            {"mode": Mode.DELEGATED, "holder": "kustomize-controller-5d8f"},
+            "kustomize-controller-5d8f holds their Leases",
+        ),
+        ({"mode": Mode.EMBEDDED, "holder": "fluxtui_host"}, "already, started elsewhere: fluxtui_host"),
+        ({"phase": Phase.UNREACHABLE, "lost_since": 40.0}, "does not answer for 1m"),
+        ({"phase": Phase.SYNCING}, "still being read"),
+        ({"kinds": 0}, "fluxtui install --context edge-03"),
+        ({"mode": Mode.NONE}, ""),
+    ],
+)
+def test_why_no_engine_is_started(info: dict[str, Any], words: str) -> None:
+    cluster = ClusterInfo(**{"id": "edge-03", "phase": Phase.LIVE, "kinds": 13, **info})
+    said = refusal(cluster, 0, 100.0, read_only=False)
+    assert words in said
+    assert bool(said) == bool(words)

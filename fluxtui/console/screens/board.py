@@ -59,7 +59,8 @@ class Board(Screen[None], inherit_bindings=False):
         self.settings = start.settings
         console = start.settings.console
         characters = glyphs(ascii_only=console.ascii)
-        self.brush = Brush(fleet.mirror, Tree(fleet.mirror), palette, characters, ascii_only=console.ascii)
+        tree = Tree(fleet.mirror)
+        self.brush = Brush(fleet.mirror, tree, palette, characters, ascii_only=console.ascii, keymap=console.keymap)
         self.shape = Shape(view=View(console.view))
         self.filter_text = console.filter
         self._problem = ""
@@ -165,9 +166,7 @@ class Board(Screen[None], inherit_bindings=False):
         notice.display = empty
         self.fleet_tree.display = self.pane.display = not empty
         if empty:
-            words = notices.empty_tree(
-                self.fleet.mirror, self.filter_text, self.start.origin, self.brush.palette, self._problem
-            )
+            words = notices.empty_tree(self.brush, self.filter_text, self.start.origin, self._problem)
             notice.update(words)
 
     def use_palette(self, palette: Palette) -> None:

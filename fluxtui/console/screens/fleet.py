@@ -15,6 +15,7 @@ from fluxtui.console.catalogue import catalogue
 from fluxtui.console.screens.actions import Actions
 from fluxtui.console.screens.board import Board
 from fluxtui.console.screens.dialogs import Answer, QuestionScreen
+from fluxtui.console.screens.engines import EngineControl
 from fluxtui.console.screens.help import HelpScreen
 from fluxtui.console.screens.journey import Journey
 from fluxtui.console.screens.palette import Command, PaletteScreen
@@ -48,6 +49,7 @@ class FleetScreen(Board, inherit_bindings=False):
     def on_mount(self) -> None:
         self.actions = Actions(self, self.fleet_tree, self.fleet, self.brush)
         self.fleet_tree.pending = self.actions.pending
+        self.engines = EngineControl(self, self.fleet_tree, self.fleet, self.brush)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where a text is being typed, letters are text."""
@@ -57,6 +59,9 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_act(self, action: str) -> None:
         self.actions.start(Action(action))
+
+    def action_engine(self) -> None:
+        self.engines.toggle()
 
     def action_clear_marks(self) -> None:
         self.fleet_tree.clear_marks()

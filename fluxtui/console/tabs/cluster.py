@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from fluxtui.api.meta import FLUX_NAMESPACE
+from fluxtui.console import keys
 from fluxtui.console.columns import Brush, cluster_state, cluster_words, count_cells
 from fluxtui.console.tabs.layout import BLANK, heading, labelled, words
 from fluxtui.console.widgets.document import Paragraph
@@ -67,11 +68,14 @@ def _advice(info: ClusterInfo, brush: Brush) -> Iterator[Paragraph]:
         said = "It serves none of Flux's kinds. To have fluxtui reconcile it:"
         verbs = ("install", "engine")
     elif info.mode is Mode.NONE:
-        said = "Nobody reconciles it: no controller holds a Lease. Start Flux's controllers, or:"
+        said = "Nobody reconciles it: no controller holds a Lease."
         verbs = ("engine",)
     else:
         return
     yield BLANK
     yield Paragraph(Text(said, palette.muted))
+    if verbs == ("engine",):
+        key = Text(f"  {keys.shown_of('engine', brush.keymap)}", palette.key)
+        yield Paragraph(key.append("  starts an engine on this machine", palette.muted))
     for verb in verbs:
         yield Paragraph(Text(f"  fluxtui {verb} --context {shlex.quote(one_line(info.id))}", palette.link), indent=4)

@@ -55,9 +55,9 @@ class _Handler(QueueHandler):
 
 
 @contextmanager
-def logging_to(level: int, file: Path | None = None) -> Iterator[None]:
+def logging_to(level: int, file: Path | None = None, *, stderr: bool = True) -> Iterator[None]:
     """Send the log of the process to stderr and, if given, to a file. Raises OSError when the file can't be opened."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if stderr else []
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(RotatingFileHandler(file, maxBytes=FILE_LIMIT, backupCount=1, encoding="utf-8"))
@@ -78,8 +78,9 @@ def logging_to(level: int, file: Path | None = None) -> Iterator[None]:
         root.removeHandler(front)
         root.setLevel(before)
         listener.stop()
-        for handler in handlers[1:]:
-            handler.close()
+        for handler in handlers:
+            if isinstance(handler, RotatingFileHandler):
+                handler.close()
 
 
 _LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "info"}
