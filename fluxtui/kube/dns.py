@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import Any
 
-from aiohttp.abc import AbstractResolver, ResolveResult
+from fluxtui.kube.http import AbstractResolver, ResolveResult
 
 
 class Resolver(AbstractResolver):

@@ -8,9 +8,8 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from fluxtui.kube.errors import Silent, Unreachable
+from fluxtui.kube.http import aiohttp
 from fluxtui.kube.proxy import Proxy
 
 

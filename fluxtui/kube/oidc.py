@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from fluxtui.kube import configfile
 from fluxtui.kube.errors import AuthError, ConfigError
+from fluxtui.kube.http import aiohttp
 from fluxtui.kube.tls import Trust, context_for, read_pem
 
 logger = logging.getLogger("fluxtui.kube.auth")

@@ -15,7 +15,6 @@ from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import aiohttp
 import msgspec
 from yarl import URL
 
@@ -23,6 +22,7 @@ from fluxtui.kube.credentials import Credentials, Identity
 from fluxtui.kube.dns import Resolver
 from fluxtui.kube.errors import Unreachable, api_error
 from fluxtui.kube.failures import unreachable
+from fluxtui.kube.http import aiohttp
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.proxy import proxy_for
 from fluxtui.kube.tls import Trust, context_for, trust_of
