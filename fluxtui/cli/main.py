@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 import fluxtui
 
@@ -66,6 +67,9 @@ class LazyGroup(click.Group):
             sys.exit(PIPE_CLOSED)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # While a shell completes the first word, that word is no argument yet.
+        if not args and ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args = ["console", *args]
         return super().parse_args(ctx, args)
@@ -90,6 +94,20 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What the first word may be: a command, by the table alone, or an option of the console's or of our own."""
+        if not incomplete.startswith("-"):
+            return [
+                CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
+            ]
+        found = click.Command.shell_complete(self, ctx, incomplete)
+        console = self.get_command(ctx, "console")
+        if console is not None:
+            known = {item.value for item in found}
+            options = console.shell_complete(click.Context(console, info_name="console", parent=ctx), incomplete)
+            found += [item for item in options if item.value not in known]
+        return found
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
@@ -101,4 +119,7 @@ def cli() -> None:
     """A terminal fleet console and GitOps engine for Flux CD.
 
     Without a command, the console opens; its options may follow directly.
+
+    Completion of commands and options: eval "$(_FLUXTUI_COMPLETE=bash_source fluxtui)" in the shell's start-up file;
+    zsh_source and fish_source for those shells.
     """
