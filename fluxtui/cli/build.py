@@ -94,7 +94,7 @@ def command(directory: str, load_restrictor: str, output: Path | None, **flags: 
         reorder=flags["reorder"] or "unspecified",
         restrict_root=load_restrictor != UNRESTRICTED,
         managed_by_label=flags["enable_managedby_label"],
-        remotes=Remotes(_cache()),
+        remotes=Remotes(cache_directory()),
         helm=helm if flags["enable_helm"] else None,
     )
     try:
@@ -110,7 +110,7 @@ def command(directory: str, load_restrictor: str, output: Path | None, **flags: 
         sys.exit(1)
 
 
-def _cache() -> Path:
+def cache_directory() -> Path:
     """Where remote files and repositories are kept."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "fluxtui" / "kustomize"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fluxtui.api.kinds import KUSTOMIZATION
+from fluxtui.cli.build import cache_directory
 from fluxtui.cli.contact import ask_all, list_objects
 from fluxtui.cli.manifests import LocalTree, Manifests, is_kustomization, kustomization_in, manifest_options, source_of
 from fluxtui.cli.options import EXIT_CODES, Place, cluster_options
@@ -106,9 +107,12 @@ async def _subject(client: Client, name: str, namespace: str) -> Object | None:
 
 async def _build(raw: Object, manifests: Manifests, client: Client | None, strict: bool) -> list[Object]:
     """The objects, with those of the Kustomizations among them. Raises ValueError, KubeError."""
+    from fluxtui.engine.controllers.kustomize.build import RemoteBases
     from fluxtui.engine.controllers.kustomize.local import build_local
     from fluxtui.engine.controllers.kustomize.preview import PreviewError
+    from fluxtui.kustomize.remotes import PROTOCOLS
 
+    remotes = RemoteBases(str(cache_directory()), PROTOCOLS, anonymous=False)
     tree, done, seen = LocalTree(manifests), list[Object](), set[tuple[str, str]]()
     waiting = [raw]
     while waiting:
@@ -122,7 +126,7 @@ async def _build(raw: Object, manifests: Manifests, client: Client | None, stric
         if local is None:
             raise ValueError(f"Kustomization {'/'.join(key)}: no --local-sources for {source_of(subject)}")
         try:
-            objects = await build_local(subject, local, client, strict=strict)
+            objects = await build_local(subject, local, client, strict=strict, remotes=remotes)
         except PreviewError as error:
             raise ValueError(str(error)) from error
         done += objects

@@ -88,6 +88,7 @@ Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wro
 @click.option("--no-file-sources", is_flag=True, help="Refuse file:// repositories.")
 @click.option("--no-watch-files", is_flag=True, help="Look at file:// repositories at their interval only.")
 @click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to objects of other namespaces.")
+@click.option("--no-remote-bases", is_flag=True, help="Refuse kustomizations that build on what other servers have.")
 @click.option("--default-service-account", default="", metavar="NAME", help="Impersonated when an object names none.")
 @click.option("--no-strict", is_flag=True, help="Apply as upstream does what the checks before apply would stop.")
 @click.option("--no-drift-detection", is_flag=True, help="Look for drift at intervals only.")
@@ -112,6 +113,7 @@ def command(
     no_file_sources: bool,
     no_watch_files: bool,
     no_cross_namespace_refs: bool,
+    no_remote_bases: bool,
     default_service_account: str,
     no_strict: bool,
     no_drift_detection: bool,
@@ -132,6 +134,7 @@ def command(
         file_sources=not no_file_sources,
         watch_files=not no_watch_files,
         no_cross_namespace_refs=no_cross_namespace_refs,
+        remote_bases=not no_remote_bases,
         default_service_account=default_service_account,
         strict=not no_strict,
         drift_detection=not no_drift_detection,

@@ -5,6 +5,7 @@ KustomizeError
 ├── FieldError    a kustomization has a mistake; names the file and the field
 ├── BuildError    resources and what is done to them do not fit; names the resource
 └── Unsupported   a feature of kustomize that this builder does not have; names it
+    └── RemoteRefused   a remote file or base, and the build may read local files only
 """
 
 from __future__ import annotations
@@ -28,3 +29,7 @@ class BuildError(KustomizeError):
 
 class Unsupported(KustomizeError):
     """The kustomization uses what this builder does not have."""
+
+
+class RemoteRefused(Unsupported):
+    """The kustomization takes something from elsewhere, which this build may not."""

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from fluxtui.kustomize import repositories, resources
-from fluxtui.kustomize.errors import KustomizeError, LoadError, Unsupported
+from fluxtui.kustomize.errors import KustomizeError, LoadError, RemoteRefused
 from fluxtui.kustomize.filesystem import FileSystem, RealFileSystem
 from fluxtui.kustomize.remotes import Remotes
 from fluxtui.kustomize.repositories import Repository
@@ -71,7 +71,7 @@ class Loader:
 
     def _remotes(self, path: str) -> Remotes:
         if self.session.remotes is None:
-            raise Unsupported(f"'{path}' is remote, and this build may read local files only")
+            raise RemoteRefused(f"'{path}' is remote, and this build may read local files only")
         return self.session.remotes
 
     def path(self, path: str) -> str:

@@ -12,8 +12,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from fluxtui.kustomize.errors import LoadError
@@ -23,6 +25,20 @@ from fluxtui.kustomize.repositories import Repository
 FILE_TIMEOUT = 30
 """Seconds that a server may be silent."""
 
+PROTOCOLS = ("file", "git", "http", "https", "ssh")
+"""What Git may speak."""
+_IN_USE = 600.0
+"""Seconds for which a copy that was used may still be read by a build."""
+_PERSONAL = ("GIT_", "SSH_", "XDG_")
+"""What begins the names of variables that lead to the user's settings and keys."""
+_TRUST = ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
+_NOBODY = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_SSH_COMMAND": "ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o IdentityFile=none",
+}
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _NOT_MODIFIED = 304
 
@@ -30,10 +46,25 @@ _NOT_MODIFIED = 304
 class Remotes:
     """Fetches over HTTP(S) and with the `git` program."""
 
-    def __init__(self, cache: str | Path, git: str = "git") -> None:
-        """`cache` is a directory of this class alone; it is made when something is fetched."""
+    def __init__(
+        self,
+        cache: str | Path,
+        git: str = "git",
+        *,
+        protocols: Sequence[str] = PROTOCOLS,
+        anonymous: bool = False,
+        limit: int = 0,
+    ) -> None:
+        """`cache` is a directory of this class alone; it is made when something is fetched.
+
+        `protocols` are those that Git may speak. `anonymous` keeps Git from the user's settings, keys and passwords.
+        `limit` is how many bytes of repositories are kept, 0 for any; those that were not used for a while go first.
+        """
         self._cache = Path(cache)
         self._git = git
+        self._protocols = tuple(protocols)
+        self._anonymous = anonymous
+        self._limit = limit
 
     def file(self, url: str) -> bytes:
         """The content of a file. Raises LoadError."""
@@ -68,8 +99,12 @@ class Remotes:
         copies = self._cache / "repositories" / name
         commit = wanted.ref if _COMMIT.match(wanted.ref) else self._commit(wanted)
         if commit and (copies / commit).is_dir():
+            os.utime(copies / commit)
             return str(copies / commit)
-        return self._clone(wanted, copies)
+        place = self._clone(wanted, copies)
+        if self._limit:
+            self._trim()
+        return place
 
     def _commit(self, wanted: Repository) -> str:
         """What the revision is now, empty when the server does not tell."""
@@ -94,7 +129,7 @@ class Remotes:
                 self._run(wanted, "-C", work, "submodule", "--quiet", "update", "--init", "--recursive")
             place = copies / self._run(wanted, "-C", work, "rev-parse", "HEAD").strip()
             if not place.is_dir():
-                os.rename(work, place)
+                _move(work, place)
         except OSError as error:
             raise LoadError(f"{wanted.url}: the copy can't be kept: {error}") from error
         finally:
@@ -103,7 +138,12 @@ class Remotes:
 
     def _run(self, wanted: Repository, *arguments: str) -> str:
         """What Git prints. Raises LoadError."""
-        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh"}
+        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(self._protocols)}
+        if self._anonymous:
+            kept = {name: value for name, value in environment.items() if not name.startswith(_PERSONAL)}
+            environment = {**kept, **_NOBODY, "HOME": str(self._cache), "XDG_CONFIG_HOME": str(self._cache)}
+            environment |= {name: os.environ[name] for name in _TRUST if name in os.environ}
+            environment["GIT_ALLOW_PROTOCOL"] = ":".join(self._protocols)
         try:
             done = subprocess.run(
                 [self._git, *arguments],
@@ -122,6 +162,21 @@ class Remotes:
             raise LoadError(f"{wanted.url}: git failed: {said[-1] if said else f'exit code {done.returncode}'}")
         return done.stdout.decode("utf-8", "replace")
 
+    def _trim(self) -> None:
+        """Remove the copies used least recently beyond the limit, but none that a build may be reading."""
+        found = []
+        for place in self._cache.glob("repositories/*/*"):
+            try:
+                found.append((place.stat().st_mtime, _size(place), place))
+            except OSError:
+                continue
+        surplus = sum(size for _, size, _ in found) - self._limit
+        for used, size, place in sorted(found):
+            if surplus <= 0 or time.time() - used < _IN_USE:
+                return
+            shutil.rmtree(place, ignore_errors=True)
+            surplus -= size
+
     def _keep(self, place: Path, content: bytes) -> None:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +185,20 @@ class Remotes:
             os.replace(file.name, place)
         except OSError as error:
             raise LoadError(f"{place}: can't be written to the cache: {error}") from error
+
+
+def _move(work: str, place: Path) -> None:
+    try:
+        os.rename(work, place)
+    except OSError:
+        # Another build has fetched the same meanwhile.
+        if not place.is_dir():
+            raise
+
+
+def _size(place: Path) -> int:
+    """Bytes of the files below a directory."""
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(place) for name in names)
 
 
 def _opener() -> urllib.request.OpenerDirector:

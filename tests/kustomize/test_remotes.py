@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -253,3 +254,29 @@ def test_submodules_come_along_unless_they_are_not_wanted(
     else:
         with pytest.raises(KustomizeError, match="part"):
             built(tmp_path, address)
+
+
+def test_settings_of_the_user_can_be_kept_out(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = file:///\n')
+    wanted = Repository(f"file://{repository}")
+    with pytest.raises(KustomizeError, match="git failed"):
+        Remotes(tmp_path / "cache").repository(wanted)
+    found = Remotes(tmp_path / "cache", anonymous=True).repository(wanted)
+    assert (Path(found) / ".git").is_dir()
+    with pytest.raises(KustomizeError, match="transport 'file' not allowed"):
+        Remotes(tmp_path / "cache", anonymous=True, protocols=("https",)).repository(wanted)
+
+
+def test_copies_that_nobody_uses_go_beyond_the_limit(tmp_path: Path, repository: Path) -> None:
+    remotes = Remotes(tmp_path / "cache", limit=1)
+    wanted = Repository(f"file://{repository}")
+    first = Path(remotes.repository(wanted))
+    assert first.is_dir()
+    os.utime(first, (0, 0))
+    (repository / "new").write_text("new")
+    commit(repository, "next")
+    second = Path(remotes.repository(wanted))
+    assert (first.exists(), second.is_dir()) == (False, True)

@@ -28,6 +28,7 @@ from fluxtui.engine.runtime.objects import timestamp
 
 UNPACKED = ".unpacked"
 TEMPORARY = ".tmp-"
+REMOTES = ".remotes"
 
 Exclude = Callable[[str, bool], bool]
 """(path relative to the directory, with /; whether it is a directory) → whether it stays out of the artifact."""
@@ -181,6 +182,11 @@ class ClusterArtifacts:
         """A private directory for the time of the context, on the file system of the store."""
         async with self._store.workspace() as path:
             yield path
+
+    @property
+    def remotes(self) -> Path:
+        """A directory of the store, shared by all clusters and not served, for what builds take from elsewhere."""
+        return self._store.root / REMOTES
 
     def url(self, path: str) -> str:
         """Where a path of this store is served at the moment."""

@@ -25,6 +25,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often an object that waits for another looks again."""
     no_cross_namespace_refs: bool = False
     """Refuse references to objects of other namespaces."""
+    remote_bases: bool = True
+    """Allow kustomizations to build on what other servers have, as upstream does."""
     default_service_account: str = ""
     """ServiceAccount impersonated when an object names none."""
     strict: bool = True

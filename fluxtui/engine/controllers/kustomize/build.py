@@ -23,22 +23,40 @@ from fluxtui.engine.controllers.kustomize.substitute import (
     substitute,
 )
 from fluxtui.kustomize.build import Options, build
-from fluxtui.kustomize.errors import KustomizeError
+from fluxtui.kustomize.errors import KustomizeError, RemoteRefused
 from fluxtui.kustomize.filesystem import OverlayFileSystem, RealFileSystem
+from fluxtui.kustomize.remotes import Remotes
 from fluxtui.kustomize.resources import Resource
 
 Object = dict[str, Any]
 
 _BIG = 64 << 10
 _CACHED = 64 << 20
+_FETCHED = 1 << 30
+"""Bytes of remote bases that are kept."""
 
 
 class BuildFailed(Exception):
     """The source can't be built; `str()` is a sentence for users."""
 
 
+class RemoteNeeded(BuildFailed):
+    """The source builds on something remote, and the order has no place for it."""
+
+
 class UnresolvedVariables(BuildFailed):
     """Variables that have neither a value nor a default."""
+
+
+class RemoteBases(msgspec.Struct, frozen=True):
+    """How remote bases are fetched."""
+
+    cache: str
+    """A directory for what is fetched."""
+    protocols: tuple[str, ...]
+    """What Git may speak."""
+    anonymous: bool = True
+    """Fetch without the settings, keys and passwords of whoever runs this."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +77,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Refuse variables without value or default; without it, they are empty."""
     ignored: frozenset[str] = frozenset()
     """Absolute paths of files and directories that are not collected where there is no kustomization."""
+    remotes: RemoteBases | None = None
+    """None refuses remote bases."""
     decrypted: Mapping[str, bytes] = {}
     """Plain texts of encrypted files, by absolute path."""
 
@@ -81,13 +101,22 @@ def render(order: Order) -> list[Object]:
     try:
         files = {**order.decrypted, **kustomization(order.directory, order.additions, order.ignored)}
         fs = OverlayFileSystem(RealFileSystem(order.root), files)
-        resources = build(order.directory, fs=fs, options=Options(reorder="none", restrict_root=False))
+        options = Options(reorder="none", restrict_root=False, remotes=_remotes(order.remotes))
+        resources = build(order.directory, fs=fs, options=options)
+    except RemoteRefused as error:
+        raise RemoteNeeded(f"kustomize build failed: {_relative(str(error), order.root)}") from None
     except (KustomizeError, OSError, RecursionError) as error:
         raise BuildFailed(f"kustomize build failed: {_relative(str(error), order.root)}") from None
     for resource in resources:
         if not (resource.name and resource.kind and resource.api_version):
             raise BuildFailed(f"failed to decode Kubernetes apiVersion, kind and name from: {resource.id}")
     return [resource.object for resource in resources]
+
+
+def _remotes(bases: RemoteBases | None) -> Remotes | None:
+    if bases is None:
+        return None
+    return Remotes(bases.cache, protocols=bases.protocols, anonymous=bases.anonymous, limit=_FETCHED)
 
 
 def finish(objects: list[Object], order: Order) -> Built:

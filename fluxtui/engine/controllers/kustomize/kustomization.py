@@ -28,6 +28,8 @@ from fluxtui.engine.controllers.kustomize.build import (
     BuildFailed,
     Built,
     Order,
+    RemoteBases,
+    RemoteNeeded,
     UnresolvedVariables,
     cache_key,
     finish,
@@ -303,8 +305,14 @@ class KustomizationReconciler(Reconciler[Kustomization]):
             built = self._builds.get(key)
             if built is None:
                 async with asyncio.timeout(policy.timeout_of(run.object.spec)):
-                    built = await (self._build(run, order) if keys is None else self._decrypted(run, order, keys))
-                self._builds.put(key, built)
+                    try:
+                        built = await self._made(run, order, keys)
+                        self._builds.put(key, built)
+                    except RemoteNeeded:
+                        if not run.cluster.settings.remote_bases:
+                            raise
+                        # What others have may change while the artifact does not: such a build is not kept.
+                        built = await self._made(run, self._with_remotes(run, order), keys)
         except UnresolvedVariables as error:
             reason = strict.reason(run, strict.UNRESOLVED_VARIABLES, BUILD_FAILED)
             raise Failed(reason, str(error)) from error
@@ -315,7 +323,17 @@ class KustomizationReconciler(Reconciler[Kustomization]):
             raise Failed(BUILD_FAILED, f"kustomize build timed out after {limit}") from None
         return built
 
+    def _with_remotes(self, run: Run, order: Order) -> Order:
+        """The same order, with leave to fetch remote bases."""
+        protocols = ("http", "https", *(("file",) if run.cluster.settings.file_sources else ()))
+        return msgspec.structs.replace(order, remotes=RemoteBases(str(run.cluster.artifacts.remotes), protocols))
+
+    async def _made(self, run: Run, order: Order, keys: Secret | None) -> Built:
+        return await (self._build(run, order) if keys is None else self._decrypted(run, order, keys))
+
     async def _build(self, run: Run, order: Order) -> Built:
+        if order.remotes is not None:
+            return await run.cluster.workers.wait_for(make, order)
         if await asyncio.to_thread(is_big, order.directory):
             return await run.cluster.workers.run(make, order)
         return await asyncio.to_thread(make, order)
@@ -324,5 +342,6 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         async with decryptor(run, keys) as opener:
             plain = await opener.sources(order.root, order.directory, order.additions)
             order = msgspec.structs.replace(order, decrypted=plain)
-            objects = await opener.objects(await asyncio.to_thread(render, order))
+            wait = asyncio.to_thread if order.remotes is None else run.cluster.workers.wait_for
+            objects = await opener.objects(await wait(render, order))
         return await asyncio.to_thread(finish, objects, order)

@@ -15,7 +15,7 @@ import msgspec
 from fluxtui.api.kustomize import Kustomization, KustomizationSpec
 from fluxtui.engine.adapters import sops
 from fluxtui.engine.controllers.kustomize import policy
-from fluxtui.engine.controllers.kustomize.build import BuildFailed, Order, make
+from fluxtui.engine.controllers.kustomize.build import BuildFailed, Order, RemoteBases, make
 from fluxtui.engine.controllers.kustomize.generate import additions_of
 from fluxtui.engine.controllers.kustomize.preview import Local, PreviewError
 from fluxtui.engine.controllers.kustomize.substitute import SubstituteError, load_variables
@@ -38,11 +38,14 @@ class Variable(msgspec.Struct, frozen=True):
     """Whether a Secret has it."""
 
 
-async def build_local(raw: Object, local: Local, client: Client | None = None, *, strict: bool = True) -> list[Object]:
+async def build_local(
+    raw: Object, local: Local, client: Client | None = None, *, strict: bool = True, remotes: RemoteBases | None = None
+) -> list[Object]:
     """The objects of a Kustomization, with its owner labels on them.
 
     Without a client, the variables of ConfigMaps and Secrets are left out. `strict` refuses variables without a value
-    or default. Raises PreviewError, and KubeError when the cluster does not answer.
+    or default; without `remotes`, remote bases are refused. Raises PreviewError, and KubeError when the cluster does
+    not answer.
     """
     spec, key = spec_of(raw), key_of(raw)
     post_build, variables = spec.post_build, None
@@ -57,6 +60,7 @@ async def build_local(raw: Object, local: Local, client: Client | None = None, *
         always=post_build is not None and post_build.substitute_strategy == "Always",
         strict=strict,
         ignored=local.ignored,
+        remotes=remotes,
     )
     try:
         built = await asyncio.to_thread(make, order)
