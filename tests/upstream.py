@@ -56,7 +56,7 @@ async def controllers(context: Context, directory: Path, *flags: str, events: st
         for name in CONTROLLERS:
             places = [f"--{what}-addr=127.0.0.1:{free_port()}" for what in ("metrics", "health")]
             general = ["--watch-all-namespaces", "--enable-leader-election=false", f"--events-addr={events}"]
-            command = [str(binaries() / name), *general, *places, *own[name]]
+            command = [str(binaries() / name), *general, *places, *own.get(name, ())]
             with (directory / f"{name}.log").open("ab") as log:
                 processes.append(await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log))
         yield

@@ -36,6 +36,7 @@ CHART = {
         "  colour: {{ .Values.colour | quote }}\n"
     ),
 }
+NEXT = CHART["charts/demo/Chart.yaml"].replace("0.1", "0.2")
 SOURCE = {"kind": "GitRepository", "name": "fleet"}
 
 
@@ -175,7 +176,7 @@ async def test_a_missing_reference_is_named(world: HelmWorld) -> None:
     await world.publish(CHART)
     async with world.running():
         await world.release(valuesFrom=[{"kind": "Secret", "name": "absent"}])
-        await world.settled("demo", "ValuesError", f"could not find Secret '{NAMESPACE}/absent'")
+        await world.settled("demo", "ValuesError", f"reference '{NAMESPACE}/absent' with key 'values.yaml': secrets")
 
 
 async def test_a_template_that_fails_leaves_nothing(world: HelmWorld) -> None:
@@ -190,8 +191,7 @@ async def test_a_template_that_fails_leaves_nothing(world: HelmWorld) -> None:
 
 
 async def test_what_fails_on_the_cluster_is_stalled_until_something_changes(world: HelmWorld) -> None:
-    bad = CHART["charts/demo/templates/config.yaml"].replace("name: {{ .Release.Name }}", "name: Not_A_Name")
-    await world.publish({**CHART, "charts/demo/templates/config.yaml": bad})
+    await world.publish({**CHART, "charts/demo/templates/config.yaml": BAD})
     async with world.running():
         await world.release()
         await eventually(lambda: world.condition("demo", "Stalled"))
@@ -199,15 +199,61 @@ async def test_what_fails_on_the_cluster_is_stalled_until_something_changes(worl
         assert (stalled["reason"], stalled["message"]) == ("RetriesExceeded", "Failed to install after 1 attempt(s)")
         status = await world.settled("demo", "InstallFailed", "Helm install failed for release default/demo")
         assert status["history"][0]["status"] == "failed"
-        await world.publish({**CHART, "charts/demo/Chart.yaml": CHART["charts/demo/Chart.yaml"].replace("0.1", "0.2")})
+        await world.publish({**CHART, "charts/demo/Chart.yaml": NEXT})
         await world.settled("demo", "UpgradeSucceeded")
+
+
+BAD = CHART["charts/demo/templates/config.yaml"].replace("name: {{ .Release.Name }}", "name: Not_A_Name")
+
+
+async def stalled(world: HelmWorld) -> Object:
+    """The status once no try is left."""
+    await eventually(lambda: world.condition("demo", "Stalled"))
+    return await world.status("demo")
+
+
+async def test_a_failed_install_is_uninstalled_before_the_next_try(world: HelmWorld) -> None:
+    await world.publish({**CHART, "charts/demo/templates/config.yaml": BAD})
+    async with world.running():
+        await world.release(install={"remediation": {"retries": 1}})
+        status = await stalled(world)
+    assert (await world.condition("demo", "Stalled"))["message"] == "Failed to install after 2 attempt(s)"
+    assert (await world.condition("demo"))["reason"] == "InstallFailed"
+    assert [(entry["version"], entry["status"]) for entry in status["history"]] == [(1, "failed")]
+    assert (status["failures"], status["installFailures"]) == (2, 2)
+    undone = "Helm uninstall remediation for release default/demo.v1 with chart demo@0.1.0 succeeded"
+    assert ("Normal", "UninstallSucceeded", undone) in await world.events("demo")
+
+
+@pytest.mark.parametrize("last", [None, False])
+async def test_a_failed_upgrade_is_rolled_back(world: HelmWorld, last: bool | None) -> None:
+    await world.publish(CHART)
+    async with world.running():
+        remediation = {"retries": 1, **({} if last is None else {"remediateLastFailure": last})}
+        await world.release(upgrade={"remediation": remediation})
+        await world.settled("demo", "InstallSucceeded")
+        await world.publish({**CHART, "charts/demo/templates/config.yaml": BAD, "charts/demo/Chart.yaml": NEXT})
+        status = await stalled(world)
+        assert await world.colour() == "red"
+    assert (await world.condition("demo", "Stalled"))["message"] == "Failed to upgrade after 2 attempt(s)"
+    rollbacks = [message for _, reason, message in await world.events("demo") if reason == "RollbackSucceeded"]
+    to = ["v1", "v3"] if last is None else ["v1"]
+    assert rollbacks == [
+        f"Helm rollback to previous release default/demo.{n} with chart demo@0.1.0 succeeded" for n in to
+    ]
+    newest = (await world.stored())[-1]["info"]
+    if last is None:
+        assert (newest["status"], (await world.condition("demo"))["reason"]) == ("deployed", "RollbackSucceeded")
+    else:
+        assert (newest["status"], (await world.condition("demo"))["reason"]) == ("failed", "UpgradeFailed")
+    assert status["upgradeFailures"] == 2
 
 
 async def test_a_dependency_is_waited_for(world: HelmWorld) -> None:
     await world.publish(CHART)
     async with world.running():
         await world.release("second", dependsOn=[{"name": "demo"}])
-        await world.settled("second", "DependencyNotReady", f"dependency '{NAMESPACE}/demo' not found")
+        await world.settled("second", "DependencyNotReady", f"unable to get '{NAMESPACE}/demo' dependency")
         await world.release()
         await world.settled("second", "InstallSucceeded")
 

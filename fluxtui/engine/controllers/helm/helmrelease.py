@@ -15,10 +15,12 @@ import msgspec
 from fluxtui.api import durations, kinds
 from fluxtui.api.helm import ChartSourceReference, HelmRelease
 from fluxtui.api.kinds import HELM_GROUP
+from fluxtui.api.meta import RECONCILING
 from fluxtui.api.source import Artifact
 from fluxtui.engine.adapters import helm
 from fluxtui.engine.adapters.helm import ChartError, HelmMissing, ValuesError
 from fluxtui.engine.adapters.helm_storage import Release, StorageError
+from fluxtui.engine.controllers.helm import remediation
 from fluxtui.engine.controllers.helm import values as release_values
 from fluxtui.engine.controllers.helm.actions import ActionFailed, Actions, Desired
 from fluxtui.engine.controllers.helm.releases import (
@@ -32,6 +34,7 @@ from fluxtui.engine.controllers.helm.releases import (
     snapshot,
     storage_namespace,
 )
+from fluxtui.engine.controllers.helm.remediation import RELEASED, Run
 from fluxtui.engine.controllers.helm.sources import load_chart, unsupported
 from fluxtui.engine.controllers.helm.state import State, determine
 from fluxtui.engine.runtime.artifacts import ArtifactError
@@ -39,13 +42,11 @@ from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import Key, Object, key_of
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler, WatchSource
-from fluxtui.engine.runtime.reconciliation import Reconciliation
+from fluxtui.engine.runtime.reconciliation import PROGRESSING
 from fluxtui.kube.errors import NotFound
 
-RELEASED = "Released"
 DRIFTED = "Drifted"
 _MAX_ACTIONS = 4
-Run = Reconciliation[HelmRelease]
 
 
 class _Prepared(msgspec.Struct):
@@ -88,6 +89,8 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         refused = sorted(unsupported(run.object))
         if refused:
             raise Stalled("Unsupported", f"this engine does not support {', '.join(refused)} yet")
+        if RECONCILING in run.conditions:
+            run.conditions.mark(RECONCILING, "True", PROGRESSING, "Fulfilling prerequisites")
 
     async def await_dependencies(self, run: Run) -> None:
         """Wait until every `spec.dependsOn` is ready."""
@@ -98,8 +101,10 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             except NotFound:
                 found = None
             if found is None or not _is_ready(found):
-                what = "not found" if found is None else "is not ready"
-                message = f"dependency '{key}' {what}"
+                message = f"dependency '{key}' is not ready"
+                if found is None:
+                    missing = f'{self.kind.plural}.{self.kind.group} "{key.name}" not found'
+                    message = f"unable to get '{key}' dependency: {missing}"
                 raise Waiting("DependencyNotReady", message, self.cluster.settings.dependency_requeue)
 
     async def prepare(self, run: Run) -> None:
@@ -117,7 +122,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         except (ChartError, ArtifactError) as error:
             raise Failed("ChartLoadFailed", f"could not load chart: {error}") from error
         except ValuesError as error:
-            raise Failed("ValuesError", f"could not resolve Helm chart values: {error}") from error
+            raise Failed("ValuesError", str(error)) from error
         desired = Desired(
             name=release_name(obj),
             namespace=release_namespace(obj),
@@ -166,11 +171,16 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
                     await actions.unlock(history[-1])
                     run.status["history"] = [snapshot(history[-1]), *known]
                 case State.ABSENT:
+                    remediation.refuse(run, "install")
                     await self._act(run, "install", actions, history)
                 case State.FAILED:
-                    await self._remediate(run, actions, history)
-                    await self._act(run, "upgrade", actions, await storage.history())
+                    await remediation.remediate(run, actions, history)
+                    history = await storage.history()
+                    absent = not history or history[-1]["info"]["status"] == "uninstalled"
+                    await self._act(run, "install" if absent else "upgrade", actions, history)
                 case State.UNMANAGED | State.OUT_OF_SYNC:
+                    if judgement.state is State.OUT_OF_SYNC:
+                        remediation.refuse(run, "upgrade")
                     await self._act(run, "upgrade", actions, history)
         raise Failed("Unstable", "the release did not come in sync; somebody else may be changing it")
 
@@ -208,55 +218,26 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         await run.progress(f"Running '{action}' action with timeout of {_timeout_text(run.object, action)}")
         run.status["lastAttemptedReleaseAction"] = action
         word = action.capitalize()
+        if action == "install":
+            # Nothing from before an install may be rolled back to.
+            run.status.pop("history", None)
+            run.conditions.delete(remediation.REMEDIATED)
         try:
             release = await (actions.install if action == "install" else actions.upgrade)(history)
         except ActionFailed as error:
             name = f"{desired.namespace}/{desired.name}"
             chart = f"{desired.chart.name}@{desired.chart.version}"
             message = f"Helm {action} failed for release {name} with chart {chart}: {error}"
-            self._failed(run, action, error, message)
-            raise self._outcome(run, action, f"{word}Failed", message) from error
+            remediation.note(run, action, error, message)
+            raise remediation.outcome(run, action, error, message) from error
         finally:
             run.status["lastAttemptedReleaseActionDuration"] = durations.text(round(time.monotonic() - started, 6))
         message = f"Helm {action} succeeded for release {full_name(release)} with chart {chart_name(release)}"
         run.conditions.set(RELEASED, "True", f"{word}Succeeded", message)
-        _remember(run, release, action, [*history, release])
+        remediation.remember(run, release, action, [*history, release])
         for counter in ("failures", "installFailures", "upgradeFailures"):
             run.status.pop(counter, None)
         run.event("Normal", f"{word}Succeeded", message)
-
-    def _failed(self, run: Run, action: str, error: ActionFailed, message: str) -> None:
-        run.conditions.set(RELEASED, "False", f"{action.capitalize()}Failed", message)
-        for counter in ("failures", f"{action}Failures"):
-            run.status[counter] = int(run.status.get(counter) or 0) + 1
-        if error.release is not None:
-            _remember(run, error.release, action, [])
-
-    def _outcome(self, run: Run, action: str, reason: str, message: str) -> Failed | Stalled:
-        """Whether a failure is tried again."""
-        if run.status.get("history") and _retries_left(run, action) == 0:
-            return _exhausted(action, int(run.status[f"{action}Failures"]), (reason, message))
-        return Failed(reason, message)
-
-    async def _remediate(self, run: Run, actions: Actions, history: list[Release]) -> None:
-        """Before another try after a failure: uninstall a failed install, roll back a failed upgrade.
-
-        Raises Stalled when no try is left for this chart, these values, and this generation.
-        """
-        action = str(run.status.get("lastAttemptedReleaseAction") or "install")
-        attempts = int(run.status.get(f"{action}Failures") or 0)
-        if not attempts:
-            return
-        if _retries_left(run, action) == 0:
-            released = run.conditions.get(RELEASED)
-            failed = (released.reason, released.message) if released is not None else None
-            raise _exhausted(action, attempts, failed)
-        deployed = [release for release in history if release["info"]["status"] in ("deployed", "superseded")]
-        if action == "upgrade" and deployed:
-            release = await actions.rollback(history, deployed[-1])
-            message = f"Helm rollback to previous release {full_name(deployed[-1])} succeeded"
-            run.conditions.set("Remediated", "True", "RollbackSucceeded", message)
-            _remember(run, release, "rollback", [*history, release])
 
     async def _correct_drift(self, run: Run, actions: Actions, release: Release) -> None:
         detection = run.object.spec.drift_detection
@@ -315,32 +296,6 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             for dependency in (raw.get("spec") or {}).get("dependsOn") or ():
                 if Key(dependency.get("namespace") or key_of(raw).namespace, dependency.get("name", "")) == ready:
                     yield key_of(raw)
-
-
-def _remember(run: Run, release: Release, action: str, history: list[Release]) -> None:
-    """Put a revision on top of `status.history`; the one it follows stays below, without its action."""
-    known = [entry for entry in run.status.get("history") or [] if entry["version"] != release["version"]]
-    previous = {item["version"]: item for item in history}
-    older = [snapshot(previous[entry["version"]]) if entry["version"] in previous else entry for entry in known]
-    if release["info"]["status"] == "deployed":
-        older = [entry for entry in older if entry["status"] != "failed"][:1]
-    run.status["history"] = [snapshot(release, action), *older]
-
-
-def _exhausted(action: str, attempts: int, failed: tuple[str, str] | None) -> Stalled:
-    """No try is left. Ready goes on saying how the last one failed, as upstream's does."""
-    return Stalled("RetriesExceeded", f"Failed to {action} after {attempts} attempt(s)", ready=failed)
-
-
-def _retries_left(run: Run, action: str) -> int | None:
-    """Tries left after the failures so far; None for no limit."""
-    options = getattr(run.object.spec, action, None)
-    if options and options.strategy and options.strategy.name == "RetryOnFailure":
-        return None
-    retries = options.remediation.retries if options and options.remediation else 0
-    if retries < 0:
-        return None
-    return max(0, int(retries) + 1 - int(run.status.get(f"{action}Failures") or 0))
 
 
 def _timeout_text(obj: HelmRelease, action: str) -> str:

@@ -107,11 +107,11 @@ def sort_out(rendered: Rendered, *, name: str, namespace: str, owner: tuple[str,
         if not meta.get("name"):
             raise ValueError(f"{obj.get('kind', 'object')} of {path} has no metadata.name")
         annotations = meta.get("annotations") or {}
-        labelled = _labelled(obj, name, namespace, owner)
+        labelled = _labelled(obj, owner)
         if HOOK in annotations:
             hooks.append(_hook(labelled, path, annotations))
         else:
-            objects.append((path, labelled))
+            objects.append((path, _owned(labelled, name, namespace)))
     objects.sort(key=lambda item: _rank(item[1]))
     hooks.sort(key=lambda hook: (hook.weight, _rank(hook.object), hook.object["metadata"]["name"]))
     text = "".join(f"---\n# Source: {path}\n{_print(obj)}\n" for path, obj in objects)
@@ -148,22 +148,24 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip().lower() for word in text.split(",") if word.strip())
 
 
-def _labelled(obj: Object, name: str, namespace: str, owner: tuple[str, str]) -> Object:
-    """A copy with the labels of Flux and the labels and annotations by which Helm knows its objects."""
+def _labelled(obj: Object, owner: tuple[str, str]) -> Object:
+    """A copy with the labels of Flux."""
     labelled = copy.deepcopy(obj)
     meta = labelled["metadata"]
-    meta["labels"] = {
-        **(meta.get("labels") or {}),
-        "app.kubernetes.io/managed-by": "Helm",
-        f"{GROUP}/namespace": owner[0],
-        f"{GROUP}/name": owner[1],
-    }
+    meta["labels"] = {**(meta.get("labels") or {}), f"{GROUP}/namespace": owner[0], f"{GROUP}/name": owner[1]}
+    return labelled
+
+
+def _owned(obj: Object, name: str, namespace: str) -> Object:
+    """An object with the label and annotations by which Helm knows what belongs to a release; hooks do not."""
+    meta = obj["metadata"]
+    meta["labels"]["app.kubernetes.io/managed-by"] = "Helm"
     meta["annotations"] = {
         **(meta.get("annotations") or {}),
         "meta.helm.sh/release-name": name,
         "meta.helm.sh/release-namespace": namespace,
     }
-    return labelled
+    return obj
 
 
 def _rank(obj: Object) -> int:

@@ -45,18 +45,18 @@ async def _read(cluster: Cluster, namespace: str, reference: ValuesReference) ->
     """The text of a reference, None when it is optional and not there."""
     resource = await cluster.client.resource_for(("", "v1", reference.kind))
     key = reference.values_key or DEFAULT_KEY
-    where = f"{reference.kind} '{namespace}/{reference.name}'"
+    where = f"could not resolve {reference.kind} chart values reference '{namespace}/{reference.name}' with key '{key}'"
     try:
         found = await cluster.client.get(resource, reference.name, namespace)
     except NotFound:
         if reference.optional:
             return None
-        raise ValuesError(f"could not find {where}") from None
+        raise ValuesError(f'{where}: {resource.plural} "{reference.name}" not found') from None
     text = _key(found, key, where)
     if text is None:
         if reference.optional:
             return None
-        raise ValuesError(f"missing key '{key}' in {where}")
+        raise ValuesError(f"{where}: missing key '{key}'")
     return text
 
 
@@ -69,7 +69,7 @@ def _key(found: Object, key: str, where: str) -> str | None:
     try:
         return base64.b64decode(data[key], validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise ValuesError(f"key '{key}' in {where} is not text") from None
+        raise ValuesError(f"{where}: not text") from None
 
 
 def _source(obj: HelmRelease, reference: ValuesReference) -> str:
