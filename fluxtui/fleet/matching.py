@@ -71,18 +71,22 @@ def _any(terms: list[Predicate]) -> Predicate:
     return lambda row: first(row) or rest(row)
 
 
+class _Verdicts(dict[str, bool]):
+    def __init__(self, judge: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def __missing__(self, text: str) -> bool:
+        verdict = self[text] = self._judge(text)
+        return verdict
+
+
 def _remembered(judge: Callable[[str], bool]) -> Callable[[str], bool]:
-    """A judgement of texts that repeat over rows: the names of a fleet are the same in cluster after cluster."""
-    known: dict[str, bool] = {}
-    get = known.get
+    """A judgement of texts that repeat over rows: the names of a fleet are the same in cluster after cluster.
 
-    def remember(text: str) -> bool:
-        found = get(text)
-        if found is None:
-            found = known[text] = judge(text)
-        return found
-
-    return remember
+    It is the dictionary's own look-up, since a filter asks for each row at each key.
+    """
+    return _Verdicts(judge).__getitem__
 
 
 def _text(text: str) -> Predicate:
