@@ -207,6 +207,23 @@ async def test_an_unknown_behavior_is_said(world: World) -> None:
     assert "'explode'" in events[0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "phase"), [("Never", "Succeeded"), ("OnFailure", "Succeeded"), ("Always", "Running")]
+)
+async def test_a_pod_of_nobody_ends_if_it_is_not_started_again(world: World, policy: str, phase: str) -> None:
+    spec = {"restartPolicy": policy, "containers": [{"name": "main", "image": "test:1"}]}
+    await world.made("pods", {"kind": "Pod", "metadata": {"name": "test", "labels": {"app": "web"}}, "spec": spec})
+
+    async def settled() -> bool:
+        (pod,) = await pods(world)
+        ready = any(item["status"] == "True" for item in pod["status"].get("conditions", ()) if item["type"] == "Ready")
+        return pod["status"].get("phase") == "Succeeded" or ready
+
+    await eventually(settled)
+    (pod,) = await pods(world)
+    assert pod["status"]["phase"] == phase
+
+
 async def test_a_lost_pod_is_replaced(world: World) -> None:
     await world.made("deployments", workload("Deployment"), APPS)
     await world.reached("deployments", "web", APPS, readyReplicas=1)

@@ -1,6 +1,7 @@
 """How a simulated pod behaves, as annotations of the pod template (or of the workload) say.
 
-sandbox.fluxtui.dev/behavior      ready (default), crash, image-pull, never-ready, complete, fail, slow
+sandbox.fluxtui.dev/behavior      ready, crash, image-pull, never-ready, complete, fail, slow; without it ready, or
+                                  complete for what is to end (restartPolicy Never or OnFailure)
 sandbox.fluxtui.dev/delay         seconds until a pod is ready or done: "2s", "500ms"
 sandbox.fluxtui.dev/exit-message  the last words of a container that crashes or fails
 sandbox.fluxtui.dev/log           a line of the container's log
@@ -35,9 +36,10 @@ class Behavior(msgspec.Struct, frozen=True):
 
 
 def behavior_of(pod: Object, *, job: bool) -> Behavior:
-    """The behavior of a pod; pods of Jobs complete unless they are told otherwise."""
+    """The behavior of a pod; pods of Jobs, and those that are not started again, complete unless told otherwise."""
     annotations = pod["metadata"].get("annotations") or {}
-    what = annotations.get(f"{PREFIX}behavior", "complete" if job else "ready")
+    ends = job or pod["spec"].get("restartPolicy", "Always") != "Always"
+    what = annotations.get(f"{PREFIX}behavior", "complete" if ends else "ready")
     unknown = "" if what in BEHAVIORS else what
     if unknown:
         what = "ready"
