@@ -98,6 +98,14 @@ async def test_a_remote_that_is_gone_is_told(world: World, server: GitServer) ->
         await world.settled("apps", "BuildFailed", "git failed")
 
 
+async def test_a_base_that_is_none_is_named_by_its_commit(world: World, base: Repository, server: GitServer) -> None:
+    commit = base.commit(files={"plain/a.yaml": config_map("a")})
+    await world.publish(on(f"{server.url}/base/.git//plain?ref=main"))
+    async with world.running():
+        await world.kustomization("apps")
+        await world.settled("apps", "BuildFailed", f"in directory '{commit}/plain'")
+
+
 async def test_keys_of_the_user_are_not_used(
     world: World, server: GitServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

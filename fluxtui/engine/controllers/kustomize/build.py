@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -104,9 +105,9 @@ def render(order: Order) -> list[Object]:
         options = Options(reorder="none", restrict_root=False, remotes=_remotes(order.remotes))
         resources = build(order.directory, fs=fs, options=options)
     except RemoteRefused as error:
-        raise RemoteNeeded(f"kustomize build failed: {_relative(str(error), order.root)}") from None
+        raise RemoteNeeded(f"kustomize build failed: {_relative(str(error), order)}") from None
     except (KustomizeError, OSError, RecursionError) as error:
-        raise BuildFailed(f"kustomize build failed: {_relative(str(error), order.root)}") from None
+        raise BuildFailed(f"kustomize build failed: {_relative(str(error), order)}") from None
     for resource in resources:
         if not (resource.name and resource.kind and resource.api_version):
             raise BuildFailed(f"failed to decode Kubernetes apiVersion, kind and name from: {resource.id}")
@@ -207,6 +208,10 @@ def _is_configuration(obj: Object) -> bool:
     return obj.get("kind") == "Kustomization" and str(obj.get("apiVersion", "")).startswith("kustomize.config.k8s.io/")
 
 
-def _relative(message: str, root: str) -> str:
-    """A message that names files by their path in the artifact."""
-    return message.replace(f"{os.path.realpath(root)}/", "").replace(f"{root}/", "")
+def _relative(message: str, order: Order) -> str:
+    """A message that names files by their path in the artifact, or by the commit and path of a remote base."""
+    message = message.replace(f"{os.path.realpath(order.root)}/", "").replace(f"{order.root}/", "")
+    if order.remotes is None:
+        return message
+    caches = {re.escape(path) for path in (os.path.realpath(order.remotes.cache), order.remotes.cache)}
+    return re.sub(rf"(?:{'|'.join(caches)})/repositories/[0-9a-f]{{64}}/", "", message)
