@@ -48,7 +48,7 @@ class References:
         if new is None or old is None or _readiness(old) == _readiness(new):
             return ()
         waiting = self._users.get((KUSTOMIZATION.kind, key_of(new)), ())
-        return [key for key in waiting if not _is_ready(self._find(key))]
+        return [key for key in waiting if _waits(self._find(key), new)]
 
     def _source_changed(self, kind: Kind) -> Callable[[Object | None, Object | None], Iterable[Key]]:
         def changed(old: Object | None, new: Object | None) -> Iterable[Key]:
@@ -68,8 +68,7 @@ def _targets(obj: Object | None) -> set[_Target]:
     """What a Kustomization, decoded or not, refers to."""
     spec = (obj or {}).get("spec") or {}
     namespace = key_of(obj or {}).namespace
-    source = spec.get("sourceRef") or {}
-    found = {(source.get("kind", ""), Key(source.get("namespace") or namespace, source.get("name", "")))}
+    found = {_source(obj or {})}
     for dependency in spec.get("dependsOn") or ():
         found.add((KUSTOMIZATION.kind, Key(dependency.get("namespace") or namespace, dependency.get("name", ""))))
     return found if obj is not None else set()
@@ -85,11 +84,28 @@ def _readiness(obj: Object) -> tuple[object, ...]:
     )
 
 
-def _is_ready(obj: Object | None) -> bool:
-    """Whether an object is ready in its current generation; one that is gone counts as ready."""
-    if obj is None:
-        return True
+def _is_ready(obj: Object) -> bool:
+    """Whether an object is ready in its current generation."""
     return _is(obj, READY) and (obj.get("status") or {}).get("observedGeneration") == generation_of(obj)
+
+
+def _waits(obj: Object | None, dependency: Object) -> bool:
+    """Whether an object may wait for the dependency: it is not ready, or is yet to apply the same source's revision.
+
+    The latter because it may be looking at its dependencies at this moment, and have said nothing of it.
+    """
+    if obj is None:
+        return False
+    return not _is_ready(obj) or (_source(obj) == _source(dependency) and _applied(obj) != _applied(dependency))
+
+
+def _source(obj: Object) -> tuple[str, Key]:
+    source = (obj.get("spec") or {}).get("sourceRef") or {}
+    return source.get("kind", ""), Key(source.get("namespace") or key_of(obj).namespace, source.get("name", ""))
+
+
+def _applied(obj: Object) -> str:
+    return str((obj.get("status") or {}).get("lastAppliedRevision") or "")
 
 
 def _has_attempted(obj: Object | None, revision: str) -> bool:
