@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fluxtui.fleet import syntax
 from fluxtui.fleet.matching import Predicate, compiled
-from fluxtui.fleet.syntax import FIELDS, Node, QueryError
+from fluxtui.fleet.syntax import FIELDS, Node, QueryError, Text
 
 __all__ = ["FIELDS", "Predicate", "Query", "QueryError"]
 
@@ -30,6 +30,11 @@ class Query:
     def matcher(self, now: float) -> Predicate:
         """The filter as a function of a row; `now` (seconds since the epoch) is what `since` and `age` count to."""
         return compiled(self.node, now)
+
+    def narrows(self, other: Query) -> bool:
+        """Whether what passes this filter is known to pass the other: a text that was typed further does so."""
+        ours, theirs = self.node, other.node
+        return isinstance(ours, Text) and isinstance(theirs, Text) and theirs.text.lower() in ours.text.lower()
 
     def __str__(self) -> str:
         """The filter in its plainest form; parsing it gives the same filter."""

@@ -6,11 +6,13 @@ Nothing is kept but lists that are still true: flattening 50,000 rows costs a fe
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from itertools import compress
 
 from fluxtui.api.kinds import KINDS, Category
 from fluxtui.fleet import failures, ownership, sources
 from fluxtui.fleet.lines import Line, LineType, Shape, View, group_key
 from fluxtui.fleet.mirror import Counts, Mirror
+from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
@@ -29,9 +31,13 @@ class Tree:
         self._rows: dict[tuple[str, Category], tuple[tuple[int, int], list[Row]]] = {}
         self._cache: dict[Hashable, tuple[int, list[Ref]]] = {}
         self._flat: tuple[tuple[int, ...], list[Line]] | None = None
+        self._passed: dict[Hashable, tuple[Hashable, Query, list[Line], list[Row]]] = {}
+        """What the last filter let through, as long as no row of it changed: the next letter asks only there."""
 
     def flatten(self, shape: Shape) -> list[Line]:
         """The lines from top to bottom."""
+        if not shape.query:
+            self._passed.clear()
         walk = Walk(self.mirror, shape, self._cache)
         views: dict[View, Callable[[Walk], None]] = {
             View.KIND: self._kinds,
@@ -92,7 +98,8 @@ class Tree:
         lines = self._closed_lines(cluster, category)
         if walk.match is None and not walk.shape.failures_first:
             return lines
-        return _chosen(walk, lines, self._rows_of(cluster, category, lines))
+        stamp = self.mirror.contents(cluster, category)
+        return self._chosen(walk, (cluster, category), stamp, lines, lambda: self._rows_of(cluster, category, lines))
 
     def _rows_of(self, cluster: str, category: Category, lines: list[Line]) -> list[Row]:
         """The rows of the closed lines. Kept while none of them changes: a filter looks at them at each key."""
@@ -121,8 +128,11 @@ class Tree:
         """All objects, by name."""
         lines = self._flat_lines()
         if walk.match is not None or walk.shape.failures_first:
-            rows = self.mirror.rows
-            lines = _chosen(walk, lines, [rows[line.ref] for line in lines if line.ref])
+            mirror, closed = self.mirror, lines
+            stamp = tuple([mirror.contents(cluster, each) for cluster in mirror.clusters for each in Category])
+            lines = self._chosen(
+                walk, View.FLAT, stamp, lines, lambda: [mirror.rows[line.ref] for line in closed if line.ref]
+            )
         if any(isinstance(key, Ref) for key in walk.shape.expanded):
             walk.objects([line.ref for line in lines if line.ref], 0)
         else:
@@ -166,13 +176,24 @@ class Tree:
             for ref in refs
         ]
 
+    def _chosen(
+        self, walk: Walk, key: Hashable, stamp: Hashable, lines: list[Line], rows_of: Callable[[], list[Row]]
+    ) -> list[Line]:
+        """Those lines whose rows the filter lets through, what wants attention first if that is wanted.
 
-def _chosen(walk: Walk, lines: list[Line], rows: list[Row]) -> list[Line]:
-    """Those lines whose rows the filter lets through, what wants attention first if that is wanted."""
-    match = walk.match
-    if not walk.shape.failures_first and match is not None:
-        return [line for line, row in zip(lines, rows, strict=True) if match(row)]
-    pairs = [pair for pair in zip(lines, rows, strict=True) if match is None or match(pair[1])]
-    if walk.shape.failures_first:
-        pairs.sort(key=lambda pair: pair[1].state)
-    return [line for line, _ in pairs]
+        `stamp` is equal as long as no row of these changed.
+        """
+        match, query = walk.match, walk.shape.query
+        known = self._passed.get(key)
+        if query and known and known[0] == stamp and query.narrows(known[1]):
+            lines, rows = known[2:]
+        else:
+            rows = rows_of()
+        if query and match:
+            passing = [match(row) for row in rows]
+            lines, rows = list(compress(lines, passing)), list(compress(rows, passing))
+            self._passed[key] = (stamp, query, lines, rows)
+        if walk.shape.failures_first:
+            pairs = sorted(zip(lines, rows, strict=True), key=lambda pair: pair[1].state)
+            lines = [line for line, _ in pairs]
+        return lines

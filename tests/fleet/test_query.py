@@ -170,3 +170,22 @@ def test_many_terms_are_no_trouble(text: str) -> None:
     query = Query.parse(text)
     assert query.matcher(SECONDS)(ROWS["api"])
     assert Query.parse(str(query)) == query
+
+
+LETTERS = st.text("aApiEn- e", min_size=1, max_size=4).map(Text)
+
+
+@settings(deadline=None)
+@given(LETTERS, LETTERS)
+def test_what_passes_a_narrower_filter_passes_the_wider_one(longer: Text, shorter: Text) -> None:
+    narrow, wide = Query(longer), Query(shorter)
+    assert narrow.narrows(narrow)
+    if narrow.narrows(wide):
+        for each in ROWS.values():
+            assert wide.matcher(SECONDS)(each) or not narrow.matcher(SECONDS)(each)
+
+
+def test_only_a_text_that_was_typed_further_is_known_to_be_narrower() -> None:
+    assert Query.parse("api").narrows(Query.parse("ap"))
+    for narrow, wide in (("ap", "api"), ("kind=ks", "kind=ks"), ("api ready=true", "api"), ("!api", "!ap"), ("", "")):
+        assert not Query.parse(narrow).narrows(Query.parse(wide))

@@ -207,6 +207,24 @@ def test_counts_below_a_filter_are_of_what_passes() -> None:
     assert sum(tree.counts(line)) == 3
 
 
+@pytest.mark.parametrize("view", [View.KIND, View.FLAT])
+def test_letters_typed_one_by_one_find_what_all_of_them_find(view: View) -> None:
+    mirror = fleet()
+    tree = Tree(mirror)
+    typed = ("a", "ap", "app", "apps", "app", "p", "po", "po kind=hr", "pod", "")
+    for first in (False, True):
+        for text in typed:
+            shape = Shape(view, query=Query.parse(text) or None, failures_first=first)
+            assert draw(mirror, shape, tree) == draw(mirror, shape)
+            # What came by between two letters is found as well, and what went is not.
+            if text == "ap":
+                mirror.upsert("west", [flux("ks", "apply", ready())])
+            if text == "app":
+                mirror.remove([ref("ks", "apply", "west")])
+                mirror.upsert("east", [flux("git", "fleet", failed(message="no apps"))])
+        assert not tree.flatten(Shape(view, query=Query.parse("zzz")))
+
+
 def test_lines_stay_true_while_rows_come_and_go() -> None:
     mirror = fleet()
     tree = Tree(mirror)
