@@ -20,11 +20,13 @@ SETTLE_SECONDS = 20.0
 """Until the demo's failure is known to the cluster."""
 CLOSE_PROD = ("home", "left", "down", "left")
 """What is well fills no picture."""
+OPEN_FAILURE = ("n", "right", "n", "right", "k", "d")
+"""Down to the pod that crashes, and back to the object that is said to fail."""
 PICTURES: tuple[tuple[str, str, tuple[int, int], tuple[str, ...]], ...] = (
-    ("fleet", "fluxtui-dark", (120, 32), (*CLOSE_PROD, "n", "right", "d")),
+    ("fleet", "fluxtui-dark", (120, 32), (*CLOSE_PROD, *OPEN_FAILURE)),
     ("trace", "fluxtui-dark", (120, 32), (*CLOSE_PROD, "n", "n", "t")),
     ("fleet-80x24", "fluxtui-dark", (80, 24), (*CLOSE_PROD, "n", "d")),
-    ("fleet-light", "fluxtui-light", (120, 32), (*CLOSE_PROD, "n", "right", "d")),
+    ("fleet-light", "fluxtui-light", (120, 32), (*CLOSE_PROD, *OPEN_FAILURE)),
 )
 """(file, theme, size, keys)."""
 

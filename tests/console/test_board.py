@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,8 +19,10 @@ from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.screens.help import HelpScreen
 from fluxtui.console.screens.palette import CommandList, PaletteScreen
 from fluxtui.console.screens.plan import PlanScreen
+from fluxtui.console.tabs import logs
 from fluxtui.console.widgets.chrome import Bar
 from fluxtui.fleet.lines import LineType, View, cluster_key
+from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
 from fluxtui.kube.errors import Forbidden
 from tests.console import world
@@ -425,6 +427,38 @@ async def test_logs_pause_when_read_and_follow_on_their_key() -> None:
         assert not document.follows
         await pilot.press("f")
         assert document.follows
+
+
+async def test_a_pod_that_talks_fast_is_laid_out_a_few_times_and_only_its_new_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Talking(Still):
+        async def logs(self, ref: Ref, show: Callable[[list[LogLine]], None]) -> None:
+            for number in range(2000):
+                show([LogLine("api/api", f"line {number}")])
+                if number % 100 == 0:
+                    await asyncio.sleep(0.001)
+            await asyncio.Event().wait()
+
+    made: list[str] = []
+    make = logs._line
+    monkeypatch.setattr(logs, "_line", lambda line, *rest: made.append(line.text) or make(line, *rest))
+    async with opened(Talking()) as (pilot, screen):
+        screen.find(APPS)
+        laid = 0
+
+        def counted(lay_out: Callable[[], None] = screen.pane.document._lay_out) -> None:
+            nonlocal laid
+            laid += 1
+            lay_out()
+
+        monkeypatch.setattr(screen.pane.document, "_lay_out", counted)
+        await pilot.press("l")
+        async with asyncio.timeout(5):
+            while "line 1999" not in pane_text(screen):
+                await pilot.pause(0.01)
+        assert laid < 40
+        assert len(made) == len(set(made)) == 2000
 
 
 async def test_secret_data_are_masked_until_asked_for() -> None:

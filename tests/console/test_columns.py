@@ -149,3 +149,14 @@ def test_recent_is_what_the_object_tells_and_what_goes_wrong_below_it() -> None:
     assert "Progressing" in text
     assert "BackOff" in text
     assert "Pulled" not in text
+
+
+def test_what_is_told_again_and_again_is_recent_once() -> None:
+    def event(seconds: float, message: str) -> Happening:
+        return Happening(seconds, seconds, True, "HealthCheckFailed", message, APPS.kind, APPS.namespace, APPS.name)
+
+    mirror = mirror_of(prod=[flux("ks", "apps", ready())])
+    again = [event(SECONDS - 90 + 30 * n, f"health check failed after {n}.5s: not ready") for n in range(3)]
+    text = pane(mirror, (*again[:2], event(SECONDS - 40, "another thing"), again[2]))
+    assert text.count("HealthCheckFailed") == 2
+    assert "HealthCheckFailed ×3" in text

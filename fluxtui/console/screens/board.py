@@ -94,6 +94,7 @@ class Board(Screen[None], inherit_bindings=False):
     def on_unmount(self) -> None:
         self.pulse.stop()
         self._late.stop()
+        self.details.stop()
         self.fleet.mirror.on_change = _nothing
 
     # News

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from textual.screen import Screen
 
 from fluxtui.console.columns import Brush
+from fluxtui.console.pulse import Pulse
 from fluxtui.console.tabs import events, layout, logs, manifest, overview, tracing
 from fluxtui.console.widgets.document import Paragraph
 from fluxtui.console.widgets.pane import EVENTS, LOGS, OVERVIEW, TRACE, YAML, DetailPane, Wish, tabs_of
@@ -26,6 +26,8 @@ from fluxtui.kube.errors import KubeError
 SETTLE = 0.12
 """Seconds the cursor must rest on a line before its cluster is asked anything."""
 GROUP = "details"
+RATE = 10
+"""How often a second lines and events that come in may be drawn."""
 
 
 class Details:
@@ -45,9 +47,14 @@ class Details:
         self._text = ""
         self._manifest: Sequence[Paragraph] = ()
         self._happenings: tuple[Happening, ...] | None = None
-        self._log: deque[LogLine] = deque(maxlen=logs.MOST_LINES)
+        self._log = logs.LogText()
         self._problem = ""
         self._shown: Sequence[Paragraph] = ()
+        self._drawing = Pulse(self.draw, RATE)
+
+    def stop(self) -> None:
+        """The screen is gone: nothing is drawn any more."""
+        self._drawing.stop()
 
     def show(self, line: Line | None, tab: str = "") -> None:
         """Turn to a line, a tab, or both."""
@@ -66,7 +73,7 @@ class Details:
         """A new ticket: whatever was asked for before is of no interest."""
         self._ticket += 1
         self._manifest, self._happenings, self._problem = (), None, ""
-        self._log.clear()
+        self._log = logs.LogText()
         self._pane.document.follows = self.shown_tab == LOGS
         self.draw(top=top)
         self._screen.workers.cancel_group(self._screen, GROUP)
@@ -161,12 +168,12 @@ class Details:
     def _take_events(self, ticket: int, found: tuple[Happening, ...]) -> None:
         if ticket == self._ticket:
             self._happenings = found
-            self.draw()
+            self._drawing.kick()
 
     def _take_logs(self, ticket: int, found: list[LogLine]) -> None:
         if ticket == self._ticket:
-            self._log.extend(found)
-            self.draw()
+            self._log.add(found)
+            self._drawing.kick()
 
     def _fail(self, ticket: int, problem: str) -> None:
         if ticket == self._ticket:
@@ -203,7 +210,7 @@ class Details:
             found = self._happenings
             return events.events(found, line.ref, brush) if found else events.none_yet(brush, loading=found is None)
         if self.shown_tab == LOGS:
-            return logs.logs(self._log, brush) if self._log else logs.none_yet(brush)
+            return self._log.paragraphs(brush) or logs.none_yet(brush)
         return self._manifest or [layout.sentence("Reading the object…", brush)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -19,12 +20,39 @@ MOST_LINES = 5000
 _BAD_LEVELS = frozenset({"error", "fatal", "panic", "warning", "warn"})
 
 
-def logs(lines: Sequence[LogLine], brush: Brush) -> list[Paragraph]:
-    """One paragraph a line; where lines come from is said when there are several origins."""
-    origins = list(dict.fromkeys(line.source for line in lines if line.source))
-    names = _short_names(origins) if len(origins) > 1 else {}
-    colours = {origin: _colour(index, brush) for index, origin in enumerate(origins)}
-    return [_line(line, names, colours, brush) for line in lines]
+class LogText:
+    """Lines as they come, one paragraph each; where lines come from is said when there are several origins.
+
+    A paragraph is made once: a pod that talks fast must not have thousands of them made anew for each line.
+    """
+
+    def __init__(self) -> None:
+        self._lines: deque[LogLine] = deque(maxlen=MOST_LINES)
+        self._made: deque[Paragraph] = deque(maxlen=MOST_LINES)
+        self._fresh: list[LogLine] = []
+        self._origins: dict[str, None] = {}
+        self._made_for: tuple[object, ...] = ()
+
+    def add(self, lines: Sequence[LogLine]) -> None:
+        """Newer lines; the oldest go."""
+        self._fresh += lines
+        del self._fresh[:-MOST_LINES]
+
+    def paragraphs(self, brush: Brush) -> list[Paragraph]:
+        """What there is, the newest last."""
+        self._origins |= dict.fromkeys(line.source for line in self._fresh if line.source)
+        made_for = (tuple(self._origins), brush.palette)
+        self._lines += self._fresh
+        if made_for != self._made_for:
+            self._made.clear()
+            self._made_for = made_for
+            self._fresh = list(self._lines)
+        origins = list(self._origins)
+        names = _short_names(origins) if len(origins) > 1 else {}
+        colours = {origin: _colour(index, brush) for index, origin in enumerate(origins)}
+        self._made += [_line(line, names, colours, brush) for line in self._fresh]
+        self._fresh = []
+        return list(self._made)
 
 
 def none_yet(brush: Brush) -> list[Paragraph]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from fluxtui.console.columns import Brush, count_cells
@@ -20,7 +21,7 @@ from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
-from fluxtui.fleet.text import one_line, short_revision, span
+from fluxtui.fleet.text import brief, one_line, short_revision, span
 from fluxtui.fleet.trace import Role, Step, Trace, trace
 
 MOST_CHAIN = 4
@@ -59,7 +60,17 @@ def _recent(happenings: Sequence[Happening], ref: Ref, brush: Brush) -> Iterator
     if telling:
         yield BLANK
         yield heading("recent", brush)
-        yield from events(telling[-MOST_RECENT:], ref, brush)
+        yield from events(_together(telling)[-MOST_RECENT:], ref, brush)
+
+
+def _together(happenings: Sequence[Happening]) -> list[Happening]:
+    """The same thing told again and again stands once, where it was told last."""
+    found: dict[tuple[str, ...], Happening] = {}
+    for each in happenings:
+        key = (each.kind, each.namespace, each.name, each.reason, brief(each.message))
+        before = found.pop(key, None)
+        found[key] = msgspec.structs.replace(each, count=each.count + before.count) if before else each
+    return list(found.values())
 
 
 def _object(row: Row, brush: Brush, obj: Object | None) -> Iterator[Paragraph]:

@@ -54,6 +54,8 @@ class Document(VirtualList[Piece]):
         self.search = ""
         self._version = 0
         self._width = 0
+        self._folds: dict[int, tuple[Paragraph, list[Text]]] = {}
+        """The lines of each paragraph for this width, by its identity: of a long log only new ones are folded."""
         self._has_targets = False
 
     # What is shown
@@ -70,11 +72,17 @@ class Document(VirtualList[Piece]):
 
     def _lay_out(self) -> None:
         self._version += 1
+        if self._width != self.columns:
+            self._folds = {}
         self._width = self.columns
         width = max(8, self.columns - 2)
+        before, self._folds = self._folds, {}
         pieces: list[Piece] = []
         for number, paragraph in enumerate(self.paragraphs):
-            texts = self._fold(paragraph, width) if self.wraps else [paragraph.text]
+            known = before.get(id(paragraph))
+            folded = known if known and known[0] is paragraph else (paragraph, self._fold(paragraph, width))
+            self._folds[id(paragraph)] = folded
+            texts = folded[1] if self.wraps else [paragraph.text]
             pieces += [Piece(number, part, text, paragraph.target) for part, text in enumerate(texts)]
         self.show(pieces)
 
