@@ -111,6 +111,7 @@ async def test_a_release_is_installed_as_helm_controller_would(world: HelmWorld)
         ]
         assert status["lastAttemptedReleaseAction"] == "install"
         assert status["storageNamespace"] == NAMESPACE
+        assert status["inventory"] == {"entries": [{"id": "default_demo__ConfigMap", "v": "v1"}]}
         stored = (await world.stored())[0]
         assert (stored["namespace"], stored["info"]["status"], stored["config"]) == (
             "default",
@@ -221,6 +222,9 @@ async def test_a_failed_install_is_uninstalled_before_the_next_try(world: HelmWo
     assert (await world.condition("demo"))["reason"] == "InstallFailed"
     assert [(entry["version"], entry["status"]) for entry in status["history"]] == [(1, "failed")]
     assert (status["failures"], status["installFailures"]) == (2, 2)
+    reasons = [reason for _, reason, _ in await world.events("demo")]
+    assert "InstallFailed" in reasons
+    assert "RetriesExceeded" not in reasons
     undone = "Helm uninstall remediation for release default/demo.v1 with chart demo@0.1.0 succeeded"
     assert ("Normal", "UninstallSucceeded", undone) in await world.events("demo")
 

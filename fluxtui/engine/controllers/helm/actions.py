@@ -26,6 +26,7 @@ from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import now
 from fluxtui.kube.errors import KubeError
 from fluxtui.kube.identity import identity_of
+from fluxtui.kube.inventory import Inventory
 from fluxtui.kube.kubeconfig import Context
 
 DEFAULT_TIMEOUT = 300.0
@@ -156,6 +157,11 @@ class Actions:
         conclude(release, "failed", f"Release unlocked from stale '{release['info']['status']}' state")
         await self._storage.write(release)
         return release
+
+    async def inventory(self, release: Release) -> Inventory:
+        """What a release has on the cluster, the CRDs of the chart with it."""
+        objects = await self._objects.placed(await asyncio.to_thread(parse_stored, release))
+        return Inventory.of_objects([*objects, *self._desired.chart.crds])
 
     async def correct(self, release: Release) -> list[str]:
         """Apply a deployed release's objects again; what differed, `Kind/namespace/name` each. Raises KubeError."""

@@ -229,12 +229,15 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             chart = f"{desired.chart.name}@{desired.chart.version}"
             message = f"Helm {action} failed for release {name} with chart {chart}: {error}"
             remediation.note(run, action, error, message)
+            if error.release is not None:
+                run.status["inventory"] = (await actions.inventory(error.release)).to_status()
             raise remediation.outcome(run, action, error, message) from error
         finally:
             run.status["lastAttemptedReleaseActionDuration"] = durations.text(round(time.monotonic() - started, 6))
         message = f"Helm {action} succeeded for release {full_name(release)} with chart {chart_name(release)}"
         run.conditions.set(RELEASED, "True", f"{word}Succeeded", message)
         remediation.remember(run, release, action, [*history, release])
+        run.status["inventory"] = (await actions.inventory(release)).to_status()
         for counter in ("failures", "installFailures", "upgradeFailures"):
             run.status.pop(counter, None)
         run.event("Normal", f"{word}Succeeded", message)

@@ -31,7 +31,7 @@ class Objects:
     async def apply(self, objects: Sequence[Object], *, force: bool = False) -> ChangeSet:
         """Server-side apply. Raises ApplyError that names each object refused."""
         options = ApplyOptions(manager=MANAGER, force=force)
-        return await Applier(self._client).apply(await self._placed(objects), options)
+        return await Applier(self._client).apply(await self.placed(objects), options)
 
     async def create(self, objects: Sequence[Object]) -> None:
         """Create what is not there and leave alone what is. Raises ApplyError."""
@@ -40,7 +40,7 @@ class Objects:
             for obj in objects
         ]
         options = ApplyOptions(manager=MANAGER, marks=Marks(if_not_present=((_ONCE, "true"),)))
-        await Applier(self._client).apply(await self._placed(marked), options)
+        await Applier(self._client).apply(await self.placed(marked), options)
 
     async def delete(self, objects: Sequence[Object], *, seconds: float, wait: bool = True) -> None:
         """Delete in reverse order and wait until all are gone; what does not exist is no error.
@@ -48,7 +48,7 @@ class Objects:
         Raises HealthError when one remains, and KubeError.
         """
         gone: dict[Identity, str] = {}
-        for obj in reversed(await self._placed(objects)):
+        for obj in reversed(await self.placed(objects)):
             identity = identity_of(obj)
             try:
                 resource = await self._client.resource_for(obj)
@@ -63,16 +63,16 @@ class Objects:
 
     async def wait(self, objects: Sequence[Object], *, seconds: float) -> None:
         """Wait until all are ready. Raises HealthError."""
-        wanted = {identity_of(obj): version_of(obj) for obj in await self._placed(objects)}
+        wanted = {identity_of(obj): version_of(obj) for obj in await self.placed(objects)}
         if wanted:
             await wait_until_ready(self._client, wanted, seconds)
 
     async def drifted(self, objects: Sequence[Object]) -> list[str]:
         """The objects that differ from what is given, `Kind/namespace/name` each."""
-        plans = await Applier(self._client).preview(await self._placed(objects), ApplyOptions(manager=MANAGER))
+        plans = await Applier(self._client).preview(await self.placed(objects), ApplyOptions(manager=MANAGER))
         return [str(identity_of(plan.desired)) for plan in plans if plan.action.is_change]
 
-    async def _placed(self, objects: Sequence[Object]) -> list[Object]:
+    async def placed(self, objects: Sequence[Object]) -> list[Object]:
         """The objects with the namespace that their kind calls for."""
         placed = []
         for obj in objects:

@@ -18,9 +18,11 @@ Run = Reconciliation[HelmRelease]
 
 
 def note(run: Run, action: str, error: ActionFailed, message: str) -> None:
-    """Write down that an action failed. Only what left a release in storage counts as a try: else there is nothing to
+    """Write down and report that an action failed. Only what left a release in storage counts as a try: else there is nothing to
     undo."""
-    run.conditions.set(RELEASED, "False", f"{action.capitalize()}Failed", message)
+    reason = f"{action.capitalize()}Failed"
+    run.conditions.set(RELEASED, "False", reason, message)
+    run.event("Warning", reason, message)
     for counter in ("failures", *([f"{action}Failures"] if error.release is not None else ())):
         run.status[counter] = int(run.status.get(counter) or 0) + 1
     if error.release is not None:
@@ -29,10 +31,9 @@ def note(run: Run, action: str, error: ActionFailed, message: str) -> None:
 
 def outcome(run: Run, action: str, error: ActionFailed, message: str) -> Failed | Stalled:
     """Whether a failure is tried again, or at least undone."""
-    reason = f"{action.capitalize()}Failed"
     if error.release is not None and _retries_left(run, action) == 0 and not _undoes_last(run, action):
         return _exhausted(run, action, RELEASED)
-    return Failed(reason, message)
+    return Failed(f"{action.capitalize()}Failed", message, event=None)
 
 
 def refuse(run: Run, action: str) -> None:
@@ -77,7 +78,8 @@ def _exhausted(run: Run, action: str, type: str) -> Stalled:
     """No try is left. Ready goes on saying what a condition says of the last one, as upstream's does."""
     said = run.conditions.get(type)
     message = f"Failed to {action} after {run.status[f'{action}Failures']} attempt(s)"
-    return Stalled("RetriesExceeded", message, ready=(said.reason, said.message) if said is not None else None)
+    ready = (said.reason, said.message) if said is not None else None
+    return Stalled("RetriesExceeded", message, ready=ready, event=None)
 
 
 def _retries_left(run: Run, action: str) -> int | None:
@@ -133,6 +135,7 @@ async def _roll_back(run: Run, actions: Actions, history: list[Release], target:
         raise _not_remediated(run, "RollbackFailed", f"{what} failed: {error}") from error
     _remediated(run, "RollbackSucceeded", f"{what} succeeded")
     remember(run, release, "rollback", [*history, release])
+    run.status["inventory"] = (await actions.inventory(release)).to_status()
 
 
 def _remediated(run: Run, reason: str, message: str) -> None:
