@@ -18,8 +18,10 @@ Run = Reconciliation[HelmRelease]
 
 
 def note(run: Run, action: str, error: ActionFailed, message: str) -> None:
-    """Write down and report that an action failed. Only what left a release in storage counts as a try: else there is nothing to
-    undo."""
+    """Write down and report that an action failed.
+
+    Only what left a release in storage counts as a try: else there is nothing to undo.
+    """
     reason = f"{action.capitalize()}Failed"
     run.conditions.set(RELEASED, "False", reason, message)
     run.event("Warning", reason, message)
