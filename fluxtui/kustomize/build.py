@@ -17,7 +17,7 @@ from fluxtui.kustomize.labels import METADATA_LABELS, add_entries
 from fluxtui.kustomize.loader import Loader, Session, directory
 from fluxtui.kustomize.remotes import Remotes
 from fluxtui.kustomize.resources import Resource, Resources
-from fluxtui.kustomize.target import Target
+from fluxtui.kustomize.target import Accumulator, Target, located
 
 KUSTOMIZE_VERSION = "v5.8.1"
 """The version of kustomize that a build is like; the managed-by label names it."""
@@ -57,6 +57,12 @@ def _build(path: str, fs: FileSystem, options: Options) -> Resources:
     session = Session(fs, options.restrict_root, options.remotes, options.helm)
     target = Target(_loader(session, path))
     found = target.accumulate()
+    with located(target.where):
+        return _finished(target, found, options)
+
+
+def _finished(target: Target, found: Accumulator, options: Options) -> Resources:
+    """What is done once, when everything has been accumulated."""
     resources = found.resources
     names.add_hashes(resources)
     references.fix(resources, found.configuration.name_reference)

@@ -79,8 +79,8 @@ def _types(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
 
 def _sentence(message: str, kind: type) -> str:
     if found := _UNKNOWN.match(message):
-        near = difflib.get_close_matches(found["field"], _names(kind), 1, 0.6)
-        hint = f' (did you mean "{near[0]}"?)' if near else ""
+        near = _near_miss(found["field"], _fields_at(kind, found["path"] or ""))
+        hint = f' (did you mean "{near}"?)' if near else ""
         place = f" in {_path(found['path'])}" if found["path"] else ""
         return f'unknown field "{found["field"]}"{place}{hint}'
     if found := _AT.match(message):
@@ -88,22 +88,38 @@ def _sentence(message: str, kind: type) -> str:
     return message
 
 
+def _near_miss(name: str, fields: list[str]) -> str:
+    """The field that was probably meant: one that looks alike, or has the name within its own; empty without one."""
+    near = difflib.get_close_matches(name, fields, 1, 0.6)
+    return near[0] if near else next((field for field in fields if name.lower() in field.lower()), "")
+
+
 def _path(path: str) -> str:
     return path.lstrip(".").replace("[...]", "") or "the whole"
 
 
-def _names(kind: Any) -> list[str]:
-    """Names of the fields of a type and of those in it."""
-    names: list[str] = []
-    waiting, seen = [kind], set()
-    while waiting:
-        current = waiting.pop(0)
-        if isinstance(current, type) and issubclass(current, msgspec.Struct):
-            if current not in seen:
-                seen.add(current)
-                fields = msgspec.structs.fields(current)
-                names += [field.encode_name for field in fields]
-                waiting += [field.type for field in fields]
-        else:
-            waiting += getattr(current, "__args__", ())
-    return names
+def _fields_at(kind: Any, path: str) -> list[str]:
+    """Names of the fields at a path in a type, none where it has no fixed fields."""
+    for part in path.replace("[", ".[").split("."):
+        if part:
+            kind = _inner(kind, part)
+    kind = _bare(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [field.encode_name for field in msgspec.structs.fields(kind)]
+    return []
+
+
+def _inner(kind: Any, part: str) -> Any:
+    """The type of a field, or of the values of a list or map."""
+    kind = _bare(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == part), None)
+    arguments = [argument for argument in typing.get_args(kind) if argument is not ...]
+    return arguments[-1] if arguments else None
+
+
+def _bare(kind: Any) -> Any:
+    """A type without `| None`."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return next(argument for argument in typing.get_args(kind) if argument is not type(None))
+    return kind

@@ -6,6 +6,7 @@ in last.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
@@ -56,6 +57,17 @@ class Accumulator:
         self.configuration = EMPTY.merged(self.configuration)
 
 
+@contextlib.contextmanager
+def located(where: str) -> Iterator[None]:
+    """Let errors begin with the kustomization that they are found in, unless they name one already."""
+    try:
+        yield
+    except KustomizeError as error:
+        if not any(f"/{name}: " in str(error) for name in kustomizations.NAMES):
+            error.args = (f"{where}: {error}",)
+        raise
+
+
 class Target:
     """A kustomization with its loader."""
 
@@ -65,7 +77,8 @@ class Target:
         self.kustomization, self._file = kustomizations.load(loader)
         self._metadata = metadata or self.kustomization.build_metadata
         self._origin = Origin() if origin is None and self._metadata else origin
-        self._set_schema()
+        with located(self.where):
+            self._set_schema()
 
     def _set_schema(self) -> None:
         """Take the schema that the kustomization names, unless another has named one before."""
@@ -85,7 +98,10 @@ class Target:
 
     def accumulate(self, into: Accumulator | None = None) -> Accumulator:
         """Do what the kustomization says; a component does it to what is there already. Raises KustomizeError."""
-        found = into or Accumulator()
+        with located(self.where):
+            return self._accumulate(into or Accumulator())
+
+    def _accumulate(self, found: Accumulator) -> Accumulator:
         fields = self.kustomization
         self._add_resources(found, fields.resources)
         found.configuration = found.configuration.merged(configuration.load(self.loader, fields.configurations))
@@ -115,7 +131,7 @@ class Target:
         try:
             found.resources.extend(resources)
         except BuildError as error:
-            raise BuildError(f"accumulating resources from '{path}': {error}") from error
+            raise BuildError(f"resources: accumulating resources from '{path}': {error}") from error
 
     def _resources_of_file(self, path: str) -> list[Resource] | None:
         """The resources of a file, None when there is a directory instead."""
@@ -130,7 +146,7 @@ class Target:
             # What answers with a page for people may be a repository.
             if repository is not None or self.loader.fs.is_dir(self.loader.path(path)):
                 return None
-            raise LoadError(f"{self._where}: resources: accumulating resources from '{path}': {error}") from error
+            raise LoadError(f"resources: accumulating resources from '{path}': {error}") from error
         except KustomizeError:
             if repository is not None:
                 return None
@@ -140,14 +156,15 @@ class Target:
         return path if is_url(path) else self.loader.path(path)
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The path of the kustomization file."""
         return self.loader.path(self._file)
 
     def _add_directory(self, found: Accumulator, path: str, *, is_component: bool = False) -> None:
         try:
             loader = self.loader.enter(path)
         except LoadError as error:
-            raise LoadError(f"{self._where}: accumulating '{path}': {error}") from error
+            raise LoadError(f"accumulating '{path}': {error}") from error
         origin = self._origin.joined(path) if self._origin is not None else None
         target = Target(loader, origin, self._metadata)
         kind = target.kustomization.kind
@@ -162,7 +179,7 @@ class Target:
             else:
                 found.absorb(inner)
         except BuildError as error:
-            raise BuildError(f"accumulating '{path}' in {self._where}: {error}") from error
+            raise BuildError(f"accumulating '{path}': {error}") from error
 
     def _generate(self, found: Accumulator) -> None:
         fields = self.kustomization
@@ -177,7 +194,7 @@ class Target:
                 raise
             except KustomizeError as error:
                 field = "secretGenerator" if is_secret else "configMapGenerator"
-                raise type(error)(f"{self._where}: {field} {arguments.name!r}: {error}") from error
+                raise type(error)(f"{field} {arguments.name!r}: {error}") from error
         for chart in fields.helm_charts:
             named = msgspec.structs.replace(chart, namespace=chart.namespace or fields.namespace)
             charted = helm.generate(self.loader, fields.helm_globals or kustomizations.HelmGlobals(), named)
@@ -219,10 +236,7 @@ class Target:
         for resource in configured.resources:
             transforms.append((origins.of_plugin(resource), plugins.transformer(self.loader, resource)))
         for origin, transform in transforms:
-            try:
-                transform(found.resources)
-            except KustomizeError as error:
-                raise type(error)(f"{self._where}: {error}") from error
+            transform(found.resources)
             if origin is not None:
                 origins.add_transformation([item for item in found.resources if item.object], origin)
             for item in found.resources:

@@ -188,6 +188,16 @@ TOP = "/overlay/kustomization.yaml"
             {TOP: "resources: [a.yaml, b.yaml]\n", "/overlay/a.yaml": NAMESPACE, "/overlay/b.yaml": NAMESPACE},
             "may not add resource with an already registered id: Namespace.v1.[noGrp]/team.[noNs]",
         ),
+        ({TOP: "images: [{name: a, tag: x}]\n"}, f'{TOP}: unknown field "tag" in images[0] (did you mean "newTag"?)'),
+        ({TOP: "namePrefix: x\nsortOptions: {order: up}\n"}, f"{TOP}: the field 'sortOptions.order' must be one of"),
+        (
+            {TOP: "components: [../b]\n", "/b/kustomization.yaml": "namePrefix: x\n"},
+            f"{TOP}: expected kind 'Component'",
+        ),
+        (
+            {TOP: "bases: [../b]\n", "/b/kustomization.yaml": "resource: x\n"},
+            '/b/kustomization.yaml: unknown field "res',
+        ),
         ({TOP: "namePrefix: [a]\n"}, "namePrefix: expected `str`, got `array`"),
         (
             {TOP: "patches:\n- patch: |-\n    kind: X\n    metadata: {name: y}\n"},
