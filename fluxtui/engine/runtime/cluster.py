@@ -51,6 +51,8 @@ class Cluster:
         self.recorder = Recorder(client)
         self.observer = observer or Observer()
         """Hears of every run."""
+        self.stopping = False
+        """Whether the end is asked for: a run that does nothing but wait for others ends itself by CancelledError."""
         self._leading = leading
 
     @property

@@ -67,7 +67,8 @@ class Controller(Generic[T]):
         return [obj for obj in self.cluster.cache.objects(self.reconciler.kind) if self._selects(obj)]
 
     def stop(self) -> None:
-        """Begin no more runs."""
+        """Begin no more runs, and let those end that only wait."""
+        self.cluster.stopping = True
         self.queue.close()
 
     async def reconcile(self, key: Key) -> Next:

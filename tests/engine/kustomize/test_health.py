@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -110,3 +111,23 @@ async def test_without_checks_the_condition_goes(world: World) -> None:
             return not await world.condition("apps", "Healthy")
 
         await eventually(gone)
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+async def test_a_stop_does_not_wait_for_health_but_the_next_engine_does(world: World, cancel: bool) -> None:
+    await world.publish({"web.yaml": deployment("web", "never-ready")})
+    await world.kustomization("apps", wait=True, timeout="5m")
+
+    async def checking() -> bool:
+        return (await world.condition("apps", "Healthy")).get("status") == "Unknown"
+
+    async with asyncio.timeout(30), world.running(cancel_health_checks=cancel):
+        await eventually(checking)
+    assert await checking()
+    assert (await world.condition("apps"))["status"] == "Unknown"
+    assert (await world.condition("apps", "Reconciling"))["status"] == "True"
+    mended = deployment("web").replace("app:1", "app:2")
+    await world.publish({"web.yaml": mended})
+    async with world.running():
+        await world.ready("apps")
+    assert (await world.condition("apps", "Healthy"))["status"] == "True"

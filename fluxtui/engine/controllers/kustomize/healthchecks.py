@@ -1,7 +1,7 @@
 """`spec.wait` and `spec.healthChecks`: waiting for the health of objects, unless something newer is to be applied.
 
 Source: docs/spec/v1/kustomizations.md "Health checks". Something newer ends the wait, which upstream does behind the
-feature gate CancelHealthCheckOnNewRevision.
+feature gate CancelHealthCheckOnNewRevision; so does the end of the engine.
 """
 
 from __future__ import annotations
@@ -88,27 +88,32 @@ async def _wait(run: Run, wanted: dict[Identity, str]) -> str:
             return error
         return None
 
-    if not run.cluster.settings.cancel_health_checks:
-        error = await wait()
-        trigger = ""
-    else:
-        async with asyncio.TaskGroup() as group:
-            health, newer = group.create_task(wait()), group.create_task(_superseded(run))
-            await asyncio.wait((health, newer), return_when=asyncio.FIRST_COMPLETED)
-            health.cancel()
-            newer.cancel()
-        error = health.result() if not health.cancelled() else None
-        trigger = newer.result() if health.cancelled() else ""
+    async with asyncio.TaskGroup() as group:
+        health, needless = group.create_task(wait()), group.create_task(_needless(run))
+        await asyncio.wait((health, needless), return_when=asyncio.FIRST_COMPLETED)
+        health.cancel()
+        needless.cancel()
+    if health.cancelled():
+        return needless.result()
+    error = health.result()
     if error is not None:
         raise error
-    return trigger
+    return ""
 
 
-async def _superseded(run: Run) -> str:
-    """What there is newer than what is checked, `Kind/namespace/name`; returns only when there is something."""
+async def _needless(run: Run) -> str:
+    """What there is newer than what is checked, `Kind/namespace/name`; returns only when there is something.
+
+    Raises CancelledError when the engine stops: the next one checks again.
+    """
     cache, source = run.cluster.cache, run.shared(Work).source
     generation, request = run.generation, requested_at(run.raw)
     while True:
+        if run.cluster.stopping:
+            raise asyncio.CancelledError
+        if not run.cluster.settings.cancel_health_checks:
+            await asyncio.sleep(_LOOK)
+            continue
         current = cache.get(KUSTOMIZATION, run.key)
         if current is not None and (
             generation_of(current) != generation or requested_at(current) != request or is_deleting(current)
