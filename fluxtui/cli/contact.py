@@ -13,9 +13,10 @@ import msgspec
 from fluxtui.api.kinds import Kind, is_flux_group
 from fluxtui.cli.words import Wanted, kind_hint
 from fluxtui.fleet import probe
+from fluxtui.fleet.collector import flux_resources
 from fluxtui.kube.errors import Forbidden, KubeError, NotFound, UnknownKind, Unreachable
 from fluxtui.kube.kubeconfig import Context
-from fluxtui.kube.resources import Resource
+from fluxtui.kube.resources import Resource, Resources
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
@@ -91,17 +92,10 @@ class Listing(msgspec.Struct):
 async def list_objects(client: Client, wanted: Wanted, namespace: str, label_selector: str = "") -> Listing:
     """All objects of the wanted kinds. A kind that the cluster does not serve is a problem only when it was the only
     one that was asked for. Raises KubeError when the cluster does not answer."""
-    resources = [_guess(kind) for kind in wanted.kinds]
-    if wanted.words or len(resources) > 1:
-        served = await client.resources()
-        resources = [found for kind in wanted.kinds if (found := served_as(kind, served.find))]
-        for word in wanted.words:
-            found = served.by_word(word)
-            if found is None:
-                raise KubeError(f"{UnknownKind('', word)}{kind_hint(word)}")
-            if not is_flux_group(found.group):
-                raise KubeError(f"{found.name} is no kind of Flux")
-            resources.append(found)
+    if wanted.words or len(wanted.kinds) > 1:
+        resources = served_of(wanted, await client.resources())
+    else:
+        resources = [_guess(kind) for kind in wanted.kinds]
     results = await asyncio.gather(*(_list(client, resource, namespace, label_selector) for resource in resources))
     listing = Listing()
     for result in results:
@@ -110,6 +104,21 @@ async def list_objects(client: Client, wanted: Wanted, namespace: str, label_sel
         else:
             listing.objects += result
     return listing
+
+
+def served_of(wanted: Wanted, served: Resources) -> list[Resource]:
+    """The wanted kinds that a cluster serves. Raises KubeError for a word that names none of them."""
+    if wanted.every:
+        return flux_resources(served)
+    resources = [found for kind in wanted.kinds if (found := served_as(kind, served.find))]
+    for word in wanted.words:
+        found = served.by_word(word)
+        if found is None:
+            raise KubeError(f"{UnknownKind('', word)}{kind_hint(word)}")
+        if not is_flux_group(found.group):
+            raise KubeError(f"{found.name} is no kind of Flux")
+        resources.append(found)
+    return resources
 
 
 async def list_to_judge(client: Client, wanted: Wanted, namespace: str, label_selector: str = "") -> Listing:

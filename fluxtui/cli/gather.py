@@ -22,7 +22,7 @@ async def gather(where: Selection) -> tuple[Mirror, Answers[Listing]]:
     """The mirror, and what each cluster answered; troubles are in the answers."""
 
     async def ask(client: Client) -> Listing:
-        return await list_to_judge(client, Wanted(KINDS), "")
+        return await list_to_judge(client, Wanted(KINDS, every=True), "")
 
     answers = await ask_all(where.contexts, where.timeout, ask)
     mirror = Mirror()

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fluxtui.api.kinds import is_flux_group
 from fluxtui.cli import output
-from fluxtui.cli.contact import served_as, stale_controllers
+from fluxtui.cli.contact import served_of, stale_controllers
 from fluxtui.cli.options import Selection
 from fluxtui.cli.words import Wanted
 from fluxtui.fleet import probe
@@ -22,7 +21,7 @@ from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row, judged, row_of
 from fluxtui.kube.errors import KubeError
 from fluxtui.kube.kubeconfig import Context
-from fluxtui.kube.resources import Resource, Resources
+from fluxtui.kube.resources import Resource
 
 if TYPE_CHECKING:
     from fluxtui.kube.watch import Batch, WatchState
@@ -102,7 +101,11 @@ class _Follower:
                     continue
                 break
             self.silent.discard(context.id)
-            resources = self._resources(served)
+            try:
+                resources = served_of(self._meant, served)
+            except KubeError as error:
+                self._complain(context.id, error)
+                return
             if not resources:
                 self._complain(context.id, KubeError(f"the cluster serves no {self._meant.title} kind"))
                 return
@@ -110,11 +113,6 @@ class _Follower:
                 group.create_task(self._judge(client))
                 for resource in resources:
                     group.create_task(self._kind(client, resource))
-
-    def _resources(self, served: Resources) -> list[Resource]:
-        found = [served_as(kind, served.find) for kind in self._meant.kinds]
-        found += [served.by_word(word) for word in self._meant.words]
-        return [resource for resource in found if resource and is_flux_group(resource.group)]
 
     async def _kind(self, client: Any, resource: Resource) -> None:
         from fluxtui.kube.watch import watch

@@ -53,6 +53,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """Words that no kind of ours has: each cluster is asked whether it serves such a kind of Flux's family."""
     names: tuple[str, ...] = ()
     """Names, or `NAMESPACE/NAME`; empty for all objects."""
+    every: bool = False
+    """All kinds of Flux and its family that a cluster serves, those that we know nothing of too."""
 
     @property
     def title(self) -> str:
@@ -91,7 +93,7 @@ def _kinds_then_names(words: Sequence[str]) -> Wanted:
     first, *rest = words
     low = first.lower()
     if low == "all":
-        return Wanted(KINDS, (), tuple(rest))
+        return Wanted(KINDS, (), tuple(rest), every=True)
     family = low.removesuffix("s") if low.endswith("s") else low
     if family in _FAMILIES:
         return _of_family(family, first, rest)

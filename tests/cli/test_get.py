@@ -343,3 +343,36 @@ async def test_a_lease_that_is_not_renewed_makes_the_objects_overdue(start: Star
         await eventually(lambda: len(seen.lines) == 2, within=20)
         assert await seen.interrupt() == 0
     assert "kustomize-controller does not renew its lease" in seen.lines[1]
+
+
+async def test_kinds_of_the_family_that_nobody_knows_are_among_all(start: Start) -> None:
+    fleet = await two_clusters(start)
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.widgets.toolkit.fluxcd.io"},
+        "spec": {
+            "group": "widgets.toolkit.fluxcd.io",
+            "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    east = fleet.clients["east"]
+    await create(east, definition)
+
+    async def served() -> bool:
+        return (await east.resources(refresh=True)).by_word("widgets") is not None
+
+    await eventually(served)
+    metadata = {"name": "it", "namespace": "flux-system"}
+    await create(east, {"apiVersion": "widgets.toolkit.fluxcd.io/v1", "kind": "Widget", "metadata": metadata})
+    result = await fleet.run("get", "all", "-A", "--status-selector", "kind=widget", "-o", "name")
+    assert result.stdout == "east\twidget/flux-system/it\n"
+    async with watching(fleet, "get all -w -o name --status-selector kind=widget --context east") as seen:
+        await eventually(lambda: len(seen.lines) == 1, within=20)
+        assert await seen.interrupt() == 0
+    async with watching(fleet, "get wigdets -w --context east") as seen:
+        assert await asyncio.wait_for(seen.process.wait(), 20) == 1
+    assert seen.complaints == ["✗ east: the cluster serves no kind wigdets\n"]
