@@ -37,7 +37,8 @@ MAX_CONNECTIONS = 512
 """Per cluster; a watch holds one."""
 MAX_BODY = 512 << 20
 _KEEPALIVE = 30.0
-_TLS_BUFFER = 32 << 10
+_TLS_BUFFER = 16 << 10
+"""One TLS record."""
 
 # As shipped each TLS connection keeps a read buffer of 256 KiB; 2,000 watches would keep 500 MB (the attribute is
 # asyncio's own, so it may go; then we only lose memory).

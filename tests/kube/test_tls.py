@@ -173,7 +173,7 @@ def test_tls_connections_keep_small_buffers() -> None:
     import fluxtui.kube.transport as transport
 
     assert transport.IDLE_TIMEOUT > 60
-    assert getattr(SSLProtocol, "max_size", 32 << 10) == 32 << 10
+    assert getattr(SSLProtocol, "max_size", 16 << 10) == 16 << 10
 
 
 class Proxy:
