@@ -354,6 +354,15 @@ async def test_an_answer_that_comes_late_never_lands_on_a_newer_target() -> None
         assert "answer-for-apps-canary" in pane_text(screen)
 
 
+async def test_an_answer_that_comes_while_the_console_closes_is_no_bug() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        await pilot.pause()
+        await screen.pane.document.remove()
+        screen.details._fail(screen.details._ticket, "too late")
+        screen.details.draw()
+
+
 async def test_what_a_cluster_refuses_is_said_in_the_tab() -> None:
     fleet = Still()
 

@@ -183,7 +183,9 @@ class Details:
     # Drawing
 
     def draw(self, *, top: bool = False) -> None:
-        """Put the text of the tab into the pane, unless it is there already."""
+        """Put the text of the tab into the pane, unless it is there already. An answer may come while all closes."""
+        if not self._pane.document.is_attached:
+            return
         shown = self._paragraphs()
         if top or shown != self._shown:
             self._shown = shown

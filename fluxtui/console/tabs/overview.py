@@ -154,7 +154,7 @@ def _suspension(row: Row, obj: Object | None, brush: Brush) -> Text:
     until = moment(one_line(notes.get(SUSPEND_UNTIL, "")))
     if until:
         left = (
-            f"  until in {long_span(until - now)}" if until > now else f"  its end passed {long_span(now - until)} ago"
+            f"  ends in {long_span(until - now)}" if until > now else f"  its end passed {long_span(now - until)} ago"
         )
         text.append(left, palette.muted if until > now else palette.warning)
     return text

@@ -65,18 +65,15 @@ class DetailPane(Vertical):
     def __init__(self, brush: Brush, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.brush = brush
+        self.document = Document(brush.palette, id="pane-text")
 
     def compose(self) -> ComposeResult:
         yield Bar(self.brush.palette, id="pane-title")
         yield Tabs(self.brush.palette, ONE_TAB, bar=True, id="pane-tabs")
-        yield Document(self.brush.palette, id="pane-text")
+        yield self.document
         with Horizontal(id="pane-search"):
             yield Static(Text(" / ", self.brush.palette.link), id="pane-search-sign")
             yield SearchField(id="pane-search-field", compact=True)
-
-    @property
-    def document(self) -> Document:
-        return self.query_one(Document)
 
     @property
     def tab(self) -> str:
