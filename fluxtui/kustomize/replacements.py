@@ -55,12 +55,27 @@ def _value(resources: Resources, replacement: Replacement) -> Tree:
     resource = _source_resource(resources, source)
     path = source.field_path or DEFAULT_PATH
     try:
-        found = lookup(resource.object, parsed(path))
+        found = _looked_up(resource, parsed(path))
     except BuildError as error:
         raise BuildError(f"error looking up replacement source {_described(source)}: {error}") from error
     if found is MISSING or is_empty(found):
         raise BuildError(f"fieldPath `{path}` is missing for replacement source {_described(source)}")
     return _refined(found, source.options)
+
+
+def _looked_up(resource: Resource, parts: list[str]) -> Tree:
+    """The value at a path, MISSING without one; of all annotations, what is noted of the resource is a part."""
+    if not _holds_annotations(parts):
+        return lookup(resource.object, parts)
+    resource.mark()
+    found = copied(lookup(resource.object, parts))
+    resource.unmark(keep=True)
+    return found
+
+
+def _holds_annotations(parts: list[str]) -> bool:
+    """Whether a path leads to all annotations, or to what they are in."""
+    return parts in (["metadata"], ["metadata", "annotations"])
 
 
 def _source_resource(resources: Resources, source: Source) -> Resource:
@@ -114,7 +129,12 @@ def _replace_in_target(resources: Resources, value: Tree, target: Target) -> Non
             continue
         if any(_fits(select, item) for item in ids):
             for path in target.field_paths or (DEFAULT_PATH,):
+                marked = _holds_annotations(parsed(path))
+                if marked:
+                    resource.mark()
                 _write(resource, path, value, target.options)
+                if marked:
+                    resource.recall()
 
 
 def _chosen_by_labels(resource: Resource, select: Selector, rejects: Iterable[Selector]) -> bool:

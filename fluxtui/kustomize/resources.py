@@ -166,6 +166,14 @@ class Resource:
             self.previous, self.prefixes, self.suffixes, self.variables = [], [], [], []
             self.behavior, self.hash_name = "", False
 
+    def recall(self) -> None:
+        """Remember what the annotations of `mark` say by now, perhaps nothing or what another resource was."""
+        self.previous, self.prefixes, self.suffixes, self.behavior, self.hash_name = [], [], [], "", False
+        annotations = self.metadata.get("annotations")
+        if isinstance(annotations, dict):
+            _recall(self, self.texts("annotations"))
+            self.metadata["annotations"] = {key: text for key, text in annotations.items() if key not in STRIPPED}
+
     def annotate(self, key: str, value: str) -> None:
         """Set an annotation."""
         self.set_texts("annotations", {**self.texts("annotations"), key: value})
@@ -353,7 +361,9 @@ def _resource(tree: Object, kinds: Kinds) -> Resource:
     resource = Resource(tree, kinds)
     annotations = resource.metadata.get("annotations")
     if isinstance(annotations, dict) and any(key.startswith(_INTERNAL) for key in annotations):
-        _recall(resource, resource.texts("annotations"))
+        texts = resource.texts("annotations")
+        _recall(resource, texts)
+        resource.set_texts("annotations", {key: text for key, text in texts.items() if key not in STRIPPED})
     return resource
 
 
@@ -370,7 +380,6 @@ def _recall(resource: Resource, annotations: dict[str, str]) -> None:
     resource.prefixes, resource.suffixes = listed("prefixes"), listed("suffixes")
     resource.behavior = annotations.get(f"{_INTERNAL}generatorBehavior", "")
     resource.hash_name = annotations.get(f"{_INTERNAL}needsHashSuffix") == "enabled"
-    resource.set_texts("annotations", {key: text for key, text in annotations.items() if key not in STRIPPED})
 
 
 def _is_nothing(tree: Tree) -> bool:

@@ -36,6 +36,8 @@ from fluxtui.kustomize.origins import Origin
 from fluxtui.kustomize.resources import Resource, Resources, read
 from fluxtui.kustomize.variables import Variables, bind
 
+_VALIDATED_BY = "validated-by"
+
 
 class Accumulator:
     """What a kustomization and those that it builds on have gathered."""
@@ -296,8 +298,18 @@ class Target:
             validate = plugins.transformer(self.loader, resource)
             before = [item.copy() for item in found.resources]
             validate(found.resources)
-            if [item.object for item in before] != [item.object for item in found.resources]:
+            if [item.object for item in before] != [_without_mark(item).object for item in found.resources]:
                 raise BuildError(f"validator {resource.id} shouldn't modify the resource map")
+
+
+def _without_mark(resource: Resource) -> Resource:
+    """A resource without the label that a validator may add."""
+    labels_of = resource.texts("labels")
+    if labels_of.pop(_VALIDATED_BY, None) is None:
+        return resource
+    twin = resource.copy()
+    twin.set_texts("labels", labels_of)
+    return twin
 
 
 def _replicas(replica: kustomizations.Replica, specs: Configuration) -> Callable[[Resources], None]:

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.conformance import kustomizations as own
-from tests.conformance.overlays import NAMESPACES, Draw, Files, labels, names, rendered, some
+from tests.conformance.overlays import NAMESPACES, Draw, Files, names, rendered, some
 from tests.conformance.overlays import without_none as fields_of
 
 Objects = list[dict[str, Any]]
@@ -229,10 +229,11 @@ def generators(draw: Draw, place: str) -> Addition:
 
 @st.composite
 def validators(draw: Draw, found: Objects, place: str) -> Addition:
-    """Something that must not change anything, which it seldom does not."""
-    added = draw(labels)
+    """Something that must not change anything but for one label."""
     path = draw(st.sampled_from(("absent/here", "spec/alpha/absent/here", "metadata/labels")))
-    made = _builtin("LabelTransformer", "v", labels=added, fieldSpecs=[{"path": path}])
+    added = {"validated-by": "v"} if path == "metadata/labels" and draw(st.integers(0, 5)) else {"new": "v"}
+    spec = {"path": path, "create": path == "metadata/labels"}
+    made = _builtin("LabelTransformer", "v", labels=added, fieldSpecs=[spec])
     return _placed(draw, [made], place, "validators")
 
 

@@ -19,7 +19,7 @@ from fluxtui.kustomize import KustomizeError, build
 from tests.conformance.overlaid import overlays
 from tests.conformance.overlays import Files
 
-EXAMPLES = int(os.environ.get("FLUXTUI_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("FLUXTUI_EXAMPLES", "40"))
 
 
 def binary() -> str | None:
@@ -63,6 +63,7 @@ def ours(directory: Path) -> str | None:
     phases=tuple(Phase) if "FLUXTUI_EXAMPLES" in os.environ else (Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )
+@pytest.mark.timeout(0 if "FLUXTUI_EXAMPLES" in os.environ else 180)
 @given(files=overlays())
 def test_overlays_are_built_alike(files: Files) -> None:
     with tempfile.TemporaryDirectory() as root:

@@ -117,3 +117,30 @@ def test_a_quote_behind_a_separator_of_lines_is_not_indented() -> None:
     text = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: "x\\u2028"}\n'
     top = {"/top/kustomization.yaml": "resources: [x.yaml]\n", "/top/x.yaml": text}
     assert "a: 'x\u2028'\n" in built(top, "/top").to_yaml()
+
+
+def test_a_validator_may_add_its_label() -> None:
+    plugin = (
+        "apiVersion: builtin\nkind: LabelTransformer\nmetadata: {name: v}\nlabels: {LABEL: v}\n"
+        "fieldSpecs: [{path: metadata/labels, create: true}]\n"
+    )
+    found = only(SERVICE, "validators: [v.yaml]\n", v=plugin.replace("LABEL", "validated-by"))
+    assert found["metadata"]["labels"] == {"validated-by": "v"}
+    with pytest.raises(KustomizeError, match="shouldn't modify the resource map"):
+        only(SERVICE, "validators: [v.yaml]\n", v=plugin.replace("LABEL", "app"))
+
+
+def test_a_value_in_the_place_of_all_annotations_takes_the_old_names_with_it() -> None:
+    files = {
+        "/top/kustomization.yaml": (
+            "resources: [x.yaml]\nnameSuffix: -b\nreplacements:\n- sourceValue: text\n  targets:\n"
+            "  - {select: {kind: ServiceAccount}, fieldPaths: [metadata.annotations], options: {create: true}}\n"
+        ),
+        "/top/x.yaml": (
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot, annotations: {note: x}}\n---\n"
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {serviceAccountName: robot}\n"
+        ),
+    }
+    account, pod = built(files, "/top")
+    assert account.object["metadata"]["name"] == "robot-b"
+    assert pod.object["spec"] == {"serviceAccountName": "robot"}
