@@ -175,7 +175,7 @@ class FleetScreen(Board, inherit_bindings=False):
             QuestionScreen(
                 self.brush.palette,
                 "Leave fluxtui?",
-                "What was asked of clusters goes on there.",
+                "What was asked of clusters goes on there, and so do engines that were started here.",
                 [Answer("q", "leave", "quit"), Answer("y", "leave", "quit")],
             ),
             lambda answer: self.app.exit() if answer else None,
