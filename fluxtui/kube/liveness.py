@@ -67,6 +67,7 @@ class Liveness:
         self._attempts = 0
         self._retry_at = 0.0
         self._verified = False
+        self._revival = asyncio.Event()
         self.latency: float | None = None
         """Seconds that the last probe took."""
         self.error: KubeError | None = None
@@ -97,6 +98,17 @@ class Liveness:
             self._attempts = 0
             self._retry_at = 0.0
         self.error = error
+
+    def revived(self) -> None:
+        """Note that what was refused is served again: whoever pauses tries again now."""
+        self._revival.set()
+        self._revival = asyncio.Event()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, but no longer than until something is served again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._revival.wait()
 
     def opened(self, stream: Abortable) -> None:
         """A stream began."""

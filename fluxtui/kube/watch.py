@@ -169,7 +169,9 @@ class _Watch(Generic[T]):
                 self._enter(Phase.FORBIDDEN, error)
                 await asyncio.sleep(self._recheck())
             except (KubeError, Garbled) as error:
-                await asyncio.sleep(self._failed(error))
+                pause = self._failed(error)
+                told = isinstance(error, ApiError) and error.retry_after
+                await (asyncio.sleep(pause) if told else self._client.liveness.pause(pause))
 
     async def _list(self) -> Batch[T]:
         """Everything, as one replacing batch."""
@@ -311,5 +313,8 @@ class _Watch(Generic[T]):
         if old is not None and old.phase is phase and str(old.error) == str(error):
             return
         self._state = WatchState(phase, time.time() if since is None else since, error)
+        if phase is Phase.LIVE and old is not None and old.phase is Phase.BROKEN:
+            # The other kinds of the cluster need not wait for the end of their pauses.
+            self._client.liveness.revived()
         if self._on_state is not None:
             self._on_state(self._state)

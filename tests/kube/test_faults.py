@@ -80,6 +80,24 @@ async def test_after_every_fault_the_picture_is_right(
         assert mirror.lists == 1 if lists == 1 else mirror.lists >= 2
 
 
+async def test_one_kind_that_is_served_again_brings_the_others_back(
+    sandbox: SandboxCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pauses have grown long after a longer outage: not every kind waits for the end of its own."""
+    monkeypatch.setattr("fluxtui.kube.watch.full_jitter", lambda attempt, cap: cap)
+    secrets = Resource("", "v1", "Secret", "secrets")
+    await sandbox.faults.set("error")
+    async with (
+        Client(context_of(sandbox)) as client,
+        follow(client, CONFIG_MAPS, timing=FAST) as soon,
+        follow(client, secrets, timing=Timing(max_pause=1000)) as late,
+    ):
+        await until(lambda: soon.phase is Phase.BROKEN and late.phase is Phase.BROKEN)
+        await sandbox.faults.clear()
+        await until(lambda: soon.phase is Phase.LIVE)
+        await until(lambda: late.phase is Phase.LIVE)
+
+
 async def test_a_denied_kind_is_forbidden_and_comes_back_when_allowed(sandbox: SandboxCluster) -> None:
     denial = sandbox.deny("list", "configmaps")
     async with (
