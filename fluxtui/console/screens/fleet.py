@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -146,11 +144,14 @@ class FleetScreen(Board, inherit_bindings=False):
     # The demo
 
     def action_outage(self) -> None:
-        if self.start.outage is not None:
-            in_worker(self, partial(self._cut, self.start.outage), "outage", exclusive=True)
+        outage = self.start.outage
+        if outage is None:
+            return
 
-    async def _cut(self, outage: Callable[[], Awaitable[str]]) -> None:
-        self.notify(await outage(), title="Demo", markup=False)
+        async def cut() -> None:
+            self.notify(await outage(), title="Demo", markup=False)
+
+        in_worker(self, cut, "outage", exclusive=True)
 
     # Leaving
 
