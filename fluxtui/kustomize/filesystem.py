@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -57,9 +58,13 @@ class RealFileSystem:
     def read(self, path: str) -> bytes:
         real = self.real(path)
         try:
-            if os.path.getsize(real) > MAX_FILE_BYTES:
-                raise LoadError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
-            with open(real, "rb") as file:
+            # What is opened is looked at, and without waiting for somebody who writes to a pipe.
+            with open(os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise LoadError(f"{path}: not a regular file")
+                if status.st_size > MAX_FILE_BYTES:
+                    raise LoadError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
                 return file.read(MAX_FILE_BYTES)
         except OSError as error:
             raise LoadError(f"{path}: {(error.strerror or str(error)).lower()}") from error

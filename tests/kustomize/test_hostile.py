@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from fluxtui.kustomize import KustomizeError, build, filesystem
+from fluxtui.kustomize import KustomizeError, Options, build, filesystem
 from fluxtui.kustomize.filesystem import MemoryFileSystem, RealFileSystem
 
 TOP = "/top/kustomization.yaml"
@@ -101,3 +102,18 @@ def test_links_out_of_the_root(tmp_path: Path, field: str) -> None:
 def test_a_regular_expression_that_is_none() -> None:
     top = "resources: [x.yaml]\npatches:\n- target: {name: '['}\n  patch: '- {op: remove, path: /x}'\n"
     assert "no regular expression" in refused({TOP: top, "/top/x.yaml": OBJECT})
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory"])
+def test_what_is_no_file(tmp_path: Path, kind: str, restricted: bool) -> None:
+    (tmp_path / "kustomization.yaml").write_text("configMapGenerator: [{name: a, files: [x]}]\n")
+    place = tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    else:
+        place.mkdir()
+    with pytest.raises(KustomizeError, match=r"not a regular file|must resolve to a file|is a directory"):
+        build(str(tmp_path), options=Options(restrict_root=restricted))
