@@ -231,3 +231,4 @@ def stalls(fleet: FakeFleet, directory: Path, figures: Figures) -> None:
     for name, said in (("during sync", synced), ("with 500 events/s", loaded), ("with all watches cut", woken)):
         over = ", ".join(f"{count} over {limit}" for count, limit in zip(said["over"], (20, 50, 100), strict=True))
         figures.add(f"longest stall, {name}", said["longest"] * 1000, "ms", target=50, note=f"{over} ms")
+        figures.add(f"most CPU of a turn, {name}", said["cpu"] * 1000, "ms", target=50)

@@ -2,8 +2,9 @@
 
     python -m tests.bench.stalls FILE ARGUMENTS…
 
-Writes to FILE, at the end and whenever a new longest one is found, JSON of `longest`, and `over`: how many turns took
-longer than 20, 50 and 100 ms. Counted from half a second after the loop began: the first frame is a figure of its own.
+Writes to FILE, whenever a turn was long, JSON of `longest`, of `cpu`, the most CPU time that a turn took (a busy
+machine makes turns long that are not), and of `over`: how many took longer than 20, 50 and 100 ms. Counted from half a
+second after the loop began: the first frame is a figure of its own.
 """
 
 from __future__ import annotations
@@ -27,29 +28,31 @@ class WatchedSelector(turns.FairSelector):
         super().__init__()
         self.file = file
         self.began = self.left = time.monotonic()
-        self.longest, self.over = 0.0, [0] * len(LIMITS)
+        self.longest, self.cpu, self.over = 0.0, 0.0, [0] * len(LIMITS)
+        self.used = time.thread_time()
 
     def select(self, timeout: float | None = None) -> turns.Ready:
         away = time.monotonic() - self.left
         if self.left - self.began > AFTER and away > LIMITS[0]:
             self.over = [count + (away > limit) for count, limit in zip(self.over, LIMITS, strict=True)]
             self.longest = max(self.longest, away)
-            report(self.file, self.longest, self.over)
+            self.cpu = max(self.cpu, time.thread_time() - self.used)
+            report(self.file, self.longest, self.cpu, self.over)
         found = super().select(timeout)
-        self.left = time.monotonic()
+        self.left, self.used = time.monotonic(), time.thread_time()
         return found
 
 
-def report(file: Path, longest: float, over: list[int]) -> None:
+def report(file: Path, longest: float, cpu: float, over: list[int]) -> None:
     """Write the file in one go: it is read at any time."""
     fresh = file.with_suffix(".new")
-    fresh.write_text(json.dumps({"longest": longest, "over": over}))
+    fresh.write_text(json.dumps({"longest": longest, "cpu": cpu, "over": over}))
     fresh.replace(file)
 
 
 if __name__ == "__main__":
     file = Path(sys.argv[1])
-    report(file, 0.0, [0] * len(LIMITS))
+    report(file, 0.0, 0.0, [0] * len(LIMITS))
     vars(turns)["FairSelector"] = functools.partial(WatchedSelector, file)
     sys.argv = ["fluxtui", *sys.argv[2:]]
     from fluxtui.__main__ import main
