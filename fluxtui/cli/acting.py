@@ -14,7 +14,7 @@ import msgspec
 from fluxtui.cli import output
 from fluxtui.cli.asking import confirmed
 from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, list_to_judge
-from fluxtui.cli.options import EXIT_CODES, Place, Selection, form_option, gathered
+from fluxtui.cli.options import EXIT_CODES, Place, Selection, gathered
 from fluxtui.cli.options import query as query_of
 from fluxtui.cli.words import Wanted
 from fluxtui.fleet.actions import Action, Ending, Outcome, Plan, Step
@@ -33,6 +33,9 @@ FIND_WITHIN = 30.0
 MEANING = f"""The objects of these names are looked for in all selected clusters. Without --context, and if more than
 one cluster has them, a terminal is asked first (--yes answers); scripts go ahead. Clusters that the settings protect
 want their name typed, or --yes.
+
+-o wide adds the revision in full; names are those of the objects with which all went well; JSON and YAML: {{"outcomes":
+[{{"cluster", "kind", "namespace", "name", "action", "ending", "message", "revision", "seconds"}}], "errors": […]}}.
 
 {EXIT_CODES}"""
 
@@ -78,7 +81,7 @@ target_options = gathered(
             help="All objects that pass, such as ready=false.",
         ),
         click.option("-y", "--yes", is_flag=True, help="Do not ask back."),
-        form_option,
+        click.option("-o", "--output", "form", type=click.Choice(output.FORMATS), default="table", show_default=True),
     ),
 )
 """--all, -l, --status-selector, --yes and -o; the command gets a `target`."""
@@ -200,13 +203,18 @@ class _Performance:
             document = {"outcomes": list(map(_told, outcomes)), "errors": output.errors_of(self._troubles)}
             (output.print_json if self._wish.target.form == "json" else output.print_yaml)(document)
             return
+        if self._wish.target.form == "name":
+            for outcome in filter(lambda outcome: outcome.good, outcomes):
+                click.echo(output.name_of(outcome.ref, several=self._where.several))
+            return
         for outcome in outcomes:
             sign = output.sign(good=outcome.good)
             took = (
                 f" ({outcome.seconds:.1f}s)" if outcome.good and outcome.seconds and outcome.action.reconciles else ""
             )
             refused = "refused: " if outcome.ending is Ending.REFUSED else ""
-            click.echo(f"{sign} {self._name(outcome.ref)}: {refused}{outcome.message}{took}")
+            at = f" at {outcome.revision}" if outcome.revision and self._wish.target.form == "wide" else ""
+            click.echo(f"{sign} {self._name(outcome.ref)}: {refused}{outcome.message}{at}{took}")
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

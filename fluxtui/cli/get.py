@@ -140,7 +140,7 @@ def show(
         (output.print_json if form == "json" else output.print_yaml)(document)
     elif form == "name":
         for row, _ in found:
-            click.echo(output.name_of(row, several=where.several))
+            click.echo(output.name_of(row.ref, several=where.several))
     else:
         table_of(where, meant, [row for row, _ in found], wide=form == "wide").print(headings=headings)
 

@@ -18,6 +18,7 @@ import yaml
 from rich.cells import cell_len
 
 from fluxtui.cli.contact import Trouble
+from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
 from fluxtui.fleet.text import span
@@ -131,9 +132,8 @@ def item(obj: Object, row: Row) -> Object:
     return {"cluster": row.ref.cluster, "state": row.state.name.lower(), **obj, "metadata": metadata}
 
 
-def name_of(row: Row, *, several: bool) -> str:
+def name_of(ref: Ref, *, several: bool) -> str:
     """`kustomization/flux-system/apps`, after the context and a tab where several clusters were asked."""
-    ref = row.ref
     return f"{ref.cluster}\t" * several + f"{ref.kind.lower()}/{ref.path}"
 
 

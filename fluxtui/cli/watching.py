@@ -209,7 +209,7 @@ class _Follower:
             elif self._form == "yaml":
                 output.print_yaml(item, separate=True)
             else:
-                click.echo(output.name_of(row, several=self._where.several))
+                click.echo(output.name_of(row.ref, several=self._where.several))
 
     def _write_table(self, rows: list[Row], *, gone: bool) -> None:
         from fluxtui.cli.get import table_of

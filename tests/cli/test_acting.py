@@ -69,6 +69,16 @@ async def test_suspend_and_resume(start: Start) -> None:
     assert (result.exit_code, result.stdout.startswith("✓ ")) == (0, True)
 
 
+async def test_the_forms_of_outcomes(start: Start) -> None:
+    fleet = await fleet_of(start, "east", "west")
+    async with controlled(fleet.clients["east"], KUSTOMIZATION):
+        result = await fleet.run("reconcile", "ks", "apps", "-o", "name", "--timeout", "2s")
+        assert (result.exit_code, result.stdout) == (1, "east\tkustomization/flux-system/apps\n")
+        result = await fleet.run("reconcile", "ks", "apps", "-o", "wide", "--context", "east")
+        revision = "main@sha1:7148a354c0ffee5d0d8b1f2a3c4d5e6f70819203"
+        assert f"apps: applied main@7148a354 at {revision} (" in result.stdout
+
+
 async def test_what_is_suspended_or_resumed_already_is_no_fault(start: Start) -> None:
     fleet = await fleet_of(start, "east")
     result = await fleet.run("resume", "ks", "apps")
