@@ -32,7 +32,9 @@ def _rename(
     parts: Callable[[Resource], list[str]],
 ) -> None:
     def act(container: Any, key: Any) -> None:
-        set_scalar(container, key, change(text_of(container[key])))
+        # Nothing to write leaves a field as it is, also one that has just been made and is null.
+        if name := change(text_of(container[key])):
+            set_scalar(container, key, name)
 
     for resource in resources:
         original = resource.original.gvk

@@ -235,7 +235,10 @@ def retyped(old: Tree, text: str) -> Tree:
 
 
 def _type(tree: Tree) -> type:
-    return type(tree.value) if type(tree) is Plain else str if isinstance(tree, str) else type(tree)
+    """The type of a value; that of a date is none of Python's."""
+    if type(tree) is Plain:
+        return Plain if isinstance(tree.value, str) else type(tree.value)
+    return str if isinstance(tree, str) else type(tree)
 
 
 def _tag(tree: Tree) -> str:

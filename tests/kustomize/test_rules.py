@@ -144,3 +144,18 @@ def test_a_value_in_the_place_of_all_annotations_takes_the_old_names_with_it() -
     account, pod = built(files, "/top")
     assert account.object["metadata"]["name"] == "robot-b"
     assert pod.object["spec"] == {"serviceAccountName": "robot"}
+
+
+def test_no_prefix_leaves_a_field_that_is_made_for_it_null() -> None:
+    plugin = (
+        "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: t}\n"
+        "fieldSpecs: [{path: spec/alpha, create: true}]\n"
+    )
+    assert only(SERVICE, "transformers: [t.yaml]\n", t=plugin)["spec"]["alpha"] is None
+
+
+def test_text_is_no_date() -> None:
+    text = SERVICE + "  day: 2024-01-01\n"
+    fields = "replacements:\n- sourceValue: text\n  targets:\n  - {select: {kind: Service}, fieldPaths: [spec.day]}\n"
+    with pytest.raises(KustomizeError, match="cannot decode !!str `text` as a !!timestamp"):
+        only(text, fields)
