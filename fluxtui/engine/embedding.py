@@ -142,7 +142,7 @@ class ClusterEngine:
             annotations=self._shared.annotations,
             on_change=self._stand,
         )
-        await election.run(lambda: self._lead(client))
+        await election.run(lambda: self._lead(client), ended=self._stop.is_set)
 
     def _requested(self, method: str, code: str) -> None:
         self._shared.metrics.requested(self.context.id, self.context.host, method, code)

@@ -22,7 +22,7 @@ from fluxtui.engine.process import HOST_ANNOTATION, LOG_ANNOTATION, Engine
 from fluxtui.engine.runtime.artifacts import slug
 from fluxtui.engine.runtime.leases import LEASES
 from fluxtui.engine.runtime.objects import micro_timestamp
-from fluxtui.kube.client import Client
+from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.kubeconfig import Context
 from tests.engine.harness import LEASE, QUICK, create, lease, revision, running, state
 from tests.engine.polling import eventually
@@ -237,9 +237,10 @@ async def test_nothing_is_written_once_the_leases_are_lost(
     async with running(engine, context):
         await asyncio.wait_for(fetching.wait(), 15)
         for name in ("source", "kustomize", "helm"):
-            held = await client.get(LEASES, f"{name}-controller-leader-election", "flux-system")
-            held["spec"] |= {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
-            await client.replace(LEASES, held)
+            taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
+            # Without a resourceVersion: the engine renews these Leases at the same time.
+            name = f"{name}-controller-leader-election"
+            await client.patch(LEASES, name, "flux-system", {"spec": taken}, type=PatchType.MERGE)
         await eventually(lambda: state(engine, context.id) == "waiting")
         resource = (await client.resources()).by_plural("gitrepositories")
         assert resource is not None
@@ -250,6 +251,28 @@ async def test_nothing_is_written_once_the_leases_are_lost(
         assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
         assert "artifact" not in after["status"]
         assert (await lease(client))["spec"]["holderIdentity"] == "upstream_1"
+
+
+async def test_leases_lost_while_stopping_do_not_hold_up_the_stop(
+    client: Client, context: Context, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetching = asyncio.Event()
+
+    async def held_up(self: Git, *arguments: Any) -> Any:
+        fetching.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Git, "checkout", held_up)
+    await create(client, repository.url)
+    engine = Engine(msgspec.structs.replace(QUICK, drain_deadline=50), tmp_path / "storage", "fluxtui_one")
+    async with running(engine, context) as task:
+        await asyncio.wait_for(fetching.wait(), 15)
+        engine.stop.set()
+        taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
+        await client.patch(LEASES, LEASE, "flux-system", {"spec": taken}, type=PatchType.MERGE)
+        await asyncio.wait((task,), timeout=15)
+        assert task.done()
+    assert (await lease(client))["spec"]["holderIdentity"] == "upstream_1"
 
 
 def write_kubeconfig(path: Path, *contexts: Context) -> Path:

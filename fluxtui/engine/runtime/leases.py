@@ -126,11 +126,12 @@ class LeaderElection:
         """Whether all Leases are held beyond doubt at this moment."""
         return self.remaining > 0
 
-    async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, lead: Callable[[], Awaitable[None]], ended: Callable[[], bool] = lambda: False) -> None:
         """Wait for the Leases, run `lead` while they are held, again and again; returns when `lead` returns.
 
-        When a Lease is lost `lead` is cancelled (and `leading` is False before it notices). On return and on
-        cancellation the Leases are given back.
+        After a loss it returns, too, when `ended` says that the Leases are not wanted any more. When a Lease is lost,
+        `lead` is cancelled (and `leading` is False before it notices). On return and on cancellation the Leases are
+        given back.
         """
         try:
             while True:
@@ -138,6 +139,8 @@ class LeaderElection:
                 if await self._lead(lead):
                     return
                 logger.error("%s: the Leases were lost, reconciliation stopped", self._client.id)
+                if ended():
+                    return
         finally:
             self._stand(Standing())
             await self._give_back()
@@ -153,6 +156,10 @@ class LeaderElection:
                 renewal.cancel()
         except* _Lost:
             pass
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # Before Python 3.13, a TaskGroup that ends for an error of its own drops a cancellation meanwhile.
+            raise asyncio.CancelledError
         return finished
 
     async def _acquire(self) -> None:

@@ -183,6 +183,28 @@ async def test_work_stops_at_once_when_somebody_takes_a_lease(server: LeaseServe
         assert one.election.standing.holders[0].identity == "vm_thief"
 
 
+async def test_a_cancellation_while_a_lease_is_lost_is_heard(server: LeaseServer) -> None:
+    one = Candidate(server, "fluxtui_one")
+
+    async def lead() -> None:
+        try:
+            await one.lead()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+            raise
+
+    task = asyncio.create_task(one.election.run(lead))
+    await asyncio.sleep(1)
+    upstream(server, KUSTOMIZE, "vm_thief")
+    await asyncio.wait((task,), timeout=20)
+    assert task.cancelled()
+    assert server.holder(KUSTOMIZE) == "vm_thief"
+    assert server.holder(SOURCE) == ""
+
+
 async def test_somebody_elses_label_on_a_lease_is_no_loss(server: LeaseServer) -> None:
     one = Candidate(server, "fluxtui_one")
     async with one.running():
