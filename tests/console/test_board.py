@@ -74,10 +74,12 @@ async def test_arrows_open_and_close_branches_and_h_goes_to_the_parent() -> None
         assert len(screen.fleet_tree.lines) == closed
 
 
-async def test_unfold_all_opens_clusters_and_groups_but_asks_no_cluster_for_objects() -> None:
+async def test_unfold_all_opens_clusters_and_groups_but_asks_no_cluster_for_objects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fleet = Still()
     asked: list[Ref] = []
-    fleet.open = asked.append  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet, "open", asked.append)
     async with opened(fleet) as (pilot, screen):
         await pilot.press("x")
         assert {"apps", "fleet", "grafana"} <= set(names(screen))
@@ -86,11 +88,13 @@ async def test_unfold_all_opens_clusters_and_groups_but_asks_no_cluster_for_obje
         assert names(screen) == []
 
 
-async def test_opening_an_object_has_the_fleet_keep_its_children_and_closing_lets_them_go() -> None:
+async def test_opening_an_object_has_the_fleet_keep_its_children_and_closing_lets_them_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fleet = Still()
     log: list[tuple[str, Ref]] = []
-    fleet.open = lambda ref: log.append(("open", ref))  # type: ignore[method-assign]
-    fleet.close = lambda ref: log.append(("close", ref))  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet, "open", lambda ref: log.append(("open", ref)))
+    monkeypatch.setattr(fleet, "close", lambda ref: log.append(("close", ref)))
     async with opened(fleet) as (pilot, screen):
         screen.find(APPS)
         await pilot.press("right")
@@ -327,7 +331,7 @@ async def test_two_objects_of_one_name_in_two_clusters_are_never_confused() -> N
         assert "suspend: true" not in pane_text(screen)
 
 
-async def test_an_answer_that_comes_late_never_lands_on_a_newer_target() -> None:
+async def test_an_answer_that_comes_late_never_lands_on_a_newer_target(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Still()
     gates: dict[Ref, asyncio.Event] = {APPS: asyncio.Event(), CANARY: asyncio.Event()}
 
@@ -338,7 +342,7 @@ async def test_an_answer_that_comes_late_never_lands_on_a_newer_target() -> None
                 await gates[ref].wait()
         return {"apiVersion": "v1", "kind": "Answer", "metadata": {"name": f"answer-for-{ref.name}"}}
 
-    fleet.object = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet, "object", slow)
     async with opened(fleet) as (pilot, screen):
         screen.find(APPS)
         await pilot.press("y")
@@ -363,13 +367,13 @@ async def test_an_answer_that_comes_while_the_console_closes_is_no_bug() -> None
         screen.details.draw()
 
 
-async def test_what_a_cluster_refuses_is_said_in_the_tab() -> None:
+async def test_what_a_cluster_refuses_is_said_in_the_tab(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Still()
 
     async def refuse(ref: Ref) -> dict[str, Any]:
         raise Forbidden(403, "Forbidden", "you may not get kustomizations")
 
-    fleet.object = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet, "object", refuse)
     async with opened(fleet) as (pilot, screen):
         screen.find(APPS)
         await pilot.press("y")
@@ -470,13 +474,13 @@ async def test_a_pod_that_talks_fast_is_laid_out_a_few_times_and_only_its_new_li
         assert len(made) == len(set(made)) == 2000
 
 
-async def test_secret_data_are_masked_until_asked_for() -> None:
+async def test_secret_data_are_masked_until_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Still()
 
     async def secret(ref: Ref) -> dict[str, Any]:
         return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": {"password": "aHVudGVyMg=="}}
 
-    fleet.object = secret  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet, "object", secret)
     async with opened(fleet) as (pilot, screen):
         screen.find(APPS)
         await pilot.press("y", "tab")
@@ -648,7 +652,7 @@ async def test_remapped_keys_act_and_old_ones_do_not() -> None:
         assert isinstance(pilot.app.screen, HelpScreen)
 
 
-async def test_nothing_from_a_cluster_steers_the_terminal_or_becomes_markup() -> None:
+async def test_nothing_from_a_cluster_steers_the_terminal_or_becomes_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = "\x1b]0;owned\x07[bold red]x[/] \x1b[2J\u202eevil"
     bad = world.kustomization("hostile", status=world.failed("Hostile", hostile, world.ago(minutes=1)))
     fleet = Still({"prod-eu": [bad]})
@@ -656,7 +660,7 @@ async def test_nothing_from_a_cluster_steers_the_terminal_or_becomes_markup() ->
     async def obj(ref: Ref) -> dict[str, Any]:
         return {**bad, "metadata": {**bad["metadata"], "annotations": {"note": hostile}}}
 
-    fleet.object = obj  # type: ignore[method-assign]
+    monkeypatch.setattr(fleet, "object", obj)
     async with opened(fleet) as (pilot, screen):
         screen.find(Ref("prod-eu", APPS.group, APPS.kind, "flux-system", "hostile"))
         for key in ("d", "E", "t", "y"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +14,8 @@ from fluxtui.fleet.syntax import All, Either, Field, Node, Not, Text, parse
 from tests.fleet.objects import REVISION, SECONDS, ago, failed, flux, ready, said
 
 
-def row(cluster: str, *args: object, **more: object) -> Row:
-    return row_of(cluster, flux(*args, **more), SECONDS)  # type: ignore[arg-type]
+def row(cluster: str, *args: Any, **more: Any) -> Row:
+    return row_of(cluster, flux(*args, **more), SECONDS)
 
 
 ROWS = {

@@ -94,7 +94,7 @@ async def patch(client: Client, obj: Object, change: Any, manager: str = "kubect
     await client.patch(resource, identity.name, identity.namespace, change, type=PatchType.MERGE, field_manager=manager)
 
 
-def counted(client: Client) -> list[str]:
+def counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The methods of the client's requests from now on."""
     made: list[str] = []
     send = client.request
@@ -103,11 +103,11 @@ def counted(client: Client) -> list[str]:
         made.append(method)
         return send(method, path, **options)
 
-    client.request = request  # type: ignore[method-assign]
+    monkeypatch.setattr(client, "request", request)
     return made
 
 
-async def test_applying_twice_is_applying_once(client: Client, namespace: str) -> None:
+async def test_applying_twice_is_applying_once(client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     objects = [
         deployment("web", namespace),
         config_map("a", namespace),
@@ -144,7 +144,7 @@ async def test_applying_twice_is_applying_once(client: Client, namespace: str) -
     again = await applier.apply(objects, OPTIONS)
     assert {change.action for change in again} == {Action.UNCHANGED}
     assert [await get(client, obj) for obj in objects] == before
-    made = counted(client)
+    made = counted(client, monkeypatch)
     quick = await applier.apply(objects, ApplyOptions(manager="kustomize-controller", owner=OWNER, thorough=False))
     assert {change.action for change in quick} == {Action.UNCHANGED}
     assert set(made) == {"GET"}

@@ -63,10 +63,12 @@ async def test_the_kubeconfigs_authority_is_what_counts(authority: Authority, st
                 await you(url, **cluster)
 
 
-async def test_the_servers_name_is_checked_and_can_be_given(authority: Authority) -> None:
+async def test_the_servers_name_is_checked_and_can_be_given(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names: list[str | None] = []
     server = authority.server_context("named", "DNS:api.cluster.test")
-    server.sni_callback = lambda _socket, name, _context: names.append(name)  # type: ignore[assignment]
+    monkeypatch.setattr(server, "sni_callback", lambda _socket, name, _context: names.append(name))
     async with serve(hello, server) as url:
         trusted = {"certificate_authority_data": authority.data}
         with pytest.raises(Unreachable, match="IP address mismatch"):

@@ -40,7 +40,7 @@ async def watched(world: World, kind: str = "configmaps") -> None:
 
 
 @pytest.fixture
-def streams(world: World) -> World:
+def streams(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The world, which notes the kinds whose metadata is streamed."""
     send, world.streams = world.client.stream, set()
 
@@ -50,7 +50,7 @@ def streams(world: World) -> World:
             world.streams.add(path.rpartition("/")[2])
         return send(path, **options)
 
-    world.client.stream = stream  # type: ignore[method-assign]
+    monkeypatch.setattr(world.client, "stream", stream)
     return world
 
 

@@ -327,7 +327,7 @@ async def test_objects_stay_when_the_service_account_is_gone(world: World) -> No
     assert ("Warning", "ReconciliationSucceeded", message) in await world.events("apps")
 
 
-def impersonated(world: World) -> set[str]:
+def impersonated(world: World, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The users whose writes go through the world's client."""
     users: set[str] = set()
     send = world.client.request
@@ -337,7 +337,7 @@ def impersonated(world: World) -> set[str]:
             users.add((options.get("headers") or {}).get("Impersonate-User", ""))
         return send(method, path, **options)
 
-    world.client.request = request  # type: ignore[method-assign]
+    monkeypatch.setattr(world.client, "request", request)
     return users
 
 

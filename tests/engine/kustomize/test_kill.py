@@ -49,7 +49,9 @@ async def engine(context: Context, directory: Path) -> AsyncIterator[asyncio.sub
         await process.wait()
 
 
-def kill_at(sandbox: SandboxCluster, count: int, counts: Callable[[web.Request], bool]) -> Callable[[int], None]:
+def kill_at(
+    sandbox: SandboxCluster, count: int, counts: Callable[[web.Request], bool], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], None]:
     """Kill a process, whose id the returned function is told, when so many requests of a sort have come."""
     pids: list[int] = []
     seen = 0
@@ -63,7 +65,7 @@ def kill_at(sandbox: SandboxCluster, count: int, counts: Callable[[web.Request],
                 os.kill(pids[-1], signal.SIGKILL)
         await before(request)
 
-    sandbox.faults.before = hook  # type: ignore[method-assign]
+    monkeypatch.setattr(sandbox.faults, "before", hook)
     return pids.append
 
 
@@ -92,12 +94,13 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(
     tmp_path: Path,
     count: int,
     sort: Callable[[web.Request], bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     repository = Repository(tmp_path / "repositories" / "apps")
     await asyncio.to_thread(repository.commit, "first", {f"{name}.yaml": config_map(name) for name in NAMES})
     await create(client, repository.url)
     await world.kustomization("apps", retryInterval="1s")
-    aim = kill_at(sandbox, count, sort)
+    aim = kill_at(sandbox, count, sort, monkeypatch)
     async with engine(context, tmp_path) as process:
         aim(process.pid)
         if sort is deletes:

@@ -56,10 +56,10 @@ async def test_a_new_revision_changes_and_prunes(world: World) -> None:
     ]
 
 
-async def test_unchanged_objects_cost_no_dry_run(world: World) -> None:
+async def test_unchanged_objects_cost_no_dry_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.publish({f"{name}.yaml": config_map(name) for name in "abc"})
     await world.kustomization("apps", interval="1s")
-    counted = counting(world)
+    counted = counting(world, monkeypatch)
     async with world.running():
         await world.ready("apps")
         runs = (await world.status("apps"))["history"][0]["totalReconciliations"]

@@ -55,14 +55,14 @@ async def world(server: tuple[Context, Path], tmp_path: Path) -> AsyncIterator[W
             await world.delete("Kustomization", obj["metadata"]["name"])
 
 
-async def test_drift_by_the_same_manager_again_and_again(world: World) -> None:
+async def test_drift_by_the_same_manager_again_and_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     send = world.client.stream
 
     def stream(path: str, **options: Any) -> Any:
         world.streams.add(path.rpartition("/")[2])
         return send(path, **options)
 
-    world.client.stream = stream  # type: ignore[method-assign]
+    monkeypatch.setattr(world.client, "stream", stream)
     await world.publish({"a.yaml": data("a", "ours")})
     await world.kustomization("drift")
     async with world.running():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from fluxtui.engine.controllers.kustomize.kustomization import KustomizationReconciler
 from fluxtui.engine.runtime.artifacts import ArtifactStore
@@ -171,7 +172,7 @@ class World:
         ]
 
 
-def counting(world: World) -> list[tuple[str, str]]:
+def counting(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The requests of the world's client from now on, as (method, path)."""
     made: list[tuple[str, str]] = []
     send = world.client.request
@@ -180,7 +181,7 @@ def counting(world: World) -> list[tuple[str, str]]:
         made.append((method, path))
         return send(method, path, **options)
 
-    world.client.request = request  # type: ignore[method-assign]
+    monkeypatch.setattr(world.client, "request", request)
     return made
 
 
