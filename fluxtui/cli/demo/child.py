@@ -22,8 +22,8 @@ def main() -> None:
     """Run the command given by the arguments until standard input closes."""
     # Whatever is being imported when the demo goes, the folder is removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         from fluxtui.cli.main import cli
 
         cli(sys.argv[1:], prog_name="fluxtui")
