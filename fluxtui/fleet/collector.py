@@ -78,6 +78,9 @@ class Collector:
         self._mirror = mirror
         self._gate = gate
         self._on_connected = on_connected
+        self.ended = False
+        """Set before `run` is cancelled: before Python 3.13, a TaskGroup that ends for an error of its own drops a
+        cancellation meanwhile."""
         self._states: dict[KindKey, WatchState] = {}
         self._listed: set[KindKey] = set()
         self._resources: dict[KindKey, Resource] = {}
@@ -101,6 +104,8 @@ class Collector:
             except* Exception as errors:
                 logger.exception("%s: unexpected error", self.context.id, exc_info=errors)
                 self._trouble(KubeError(f"unexpected error: {next(_leaves(errors))}"))
+            if self.ended:
+                return
             self._report()
             await asyncio.sleep(LOST_AFTER * random.uniform(0.3, 0.5))
 

@@ -100,6 +100,8 @@ class Fleet:
             finally:
                 self._group = self._gate = None
                 self._tasks.clear()
+                for collector in self._collectors.values():
+                    collector.ended = True
                 self._collectors.clear()
 
     def set_contexts(self, contexts: Contexts) -> None:
@@ -197,7 +199,9 @@ class Fleet:
         self._tasks[context.id] = self._group.create_task(collector.run(), name=f"cluster {context.id}")
 
     def _stop(self, cluster: str) -> None:
-        self._collectors.pop(cluster, None)
+        collector = self._collectors.pop(cluster, None)
+        if collector is not None:
+            collector.ended = True
         self._end(cluster)
         for ref in [ref for ref in self._opened if ref.cluster == cluster]:
             self._end(ref)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from typing import Any
@@ -339,3 +340,22 @@ async def test_a_git_repository_has_no_children(start: Start) -> None:
         await eventually(lambda: fleet_ref in fleet.mirror.branches)
         assert fleet.mirror.branches[fleet_ref].children == ()
         assert fleet.mirror.rows[fleet_ref].kind == GIT_REPOSITORY
+
+
+async def test_a_fleet_that_ends_as_a_connection_fails_ends(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, client = await start("east")
+    closing = asyncio.Event()
+
+    async def connect(self: collector.Collector) -> None:
+        # As a TaskGroup before Python 3.13 does that fails while it is cancelled.
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            closing.set()
+            raise ExceptionGroup("unhandled errors in a TaskGroup", [Unreachable("gone")]) from None
+
+    monkeypatch.setattr(collector.Collector, "_connect", connect)
+    async with asyncio.timeout(5):
+        async with running(client.context) as fleet:
+            await eventually(lambda: bool(fleet._collectors))
+        assert closing.is_set()
