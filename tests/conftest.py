@@ -20,10 +20,12 @@ pytest_plugins = ["tests.fixtures_apiserver", "tests.fixtures_sandbox"]
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Programs that tests start can be interrupted, even when the tests run where Ctrl-C is ignored, as in a shell's
-    background: what is ignored is inherited."""
+    """Programs that tests start can be interrupted, even when the tests run where Ctrl-C or a hang-up is ignored, as in
+    a shell's background or under nohup: what is ignored is inherited."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,9 +53,16 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 async def _leftover_tasks() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
-    for _ in range(3):
+
+    def running() -> list[asyncio.Task[object]]:
+        return [task for task in asyncio.all_tasks() - before if task is not asyncio.current_task() and not task.done()]
+
+    # What is cancelled gets some turns to end.
+    for _ in range(20):
+        if not running():
+            break
         await asyncio.sleep(0)
-    left = [task for task in asyncio.all_tasks() - before if task is not asyncio.current_task() and not task.done()]
+    left = running()
     for task in left:
         task.cancel()
     if left:

@@ -300,13 +300,13 @@ async def test_dependencies_wake_their_dependents(world: World) -> None:
     assert ("Normal", "DependencyNotReady", message) in await world.events("two")
 
 
-async def test_a_service_account_is_impersonated(world: World) -> None:
+async def test_a_service_account_is_impersonated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     resource = await world.resource("ServiceAccount")
     metadata = {"name": "deployer", "namespace": "flux-system"}
     await world.client.create(resource, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
     await world.publish({"a.yaml": config_map("a")})
     await world.kustomization("apps", serviceAccountName="deployer")
-    users = impersonated(world)
+    users = impersonated(world, monkeypatch)
     async with world.running():
         await world.ready("apps")
         await world.delete("Kustomization", "apps")
