@@ -22,7 +22,7 @@ CLUSTERS, OBJECTS = 20, 250
 BUDGETS: dict[str, float] = {
     "start": 3.0,
     "get": 2.2,
-    "get of many": 4.5,
+    "get of many": 6.0,
     "sync": 7.0,
     "key": 10.0,
     "filter key": 30.0,
