@@ -277,6 +277,8 @@ def cluster_state(info: ClusterInfo, counts: Counts) -> State:
     if info.is_lost:
         return State.FAILED if info.phase == Phase.DENIED else State.UNREACHABLE
     quiet = State.READY if info.kinds > len(info.forbidden) else State.UNKNOWN
+    if info.silent:
+        quiet = State.UNREACHABLE
     if not info.is_settled:
         quiet = State.PROGRESSING
     return next((state for state in State if state in _LOUD and counts[state]), quiet)
@@ -297,8 +299,8 @@ def cluster_words(info: ClusterInfo, brush: Brush) -> str:
         return f"reading {info.synced} of {info.kinds} kinds"
     if not info.kinds:
         return "no Flux here"
-    count = len(info.forbidden)
-    parts = [f"{count} kind{'s' * (count != 1)} forbidden"] if count else []
+    counts = ((len(info.forbidden), "forbidden"), (len(info.silent), "unreachable"))
+    parts = [f"{count} kind{'s' * (count != 1)} {what}" for count, what in counts if count]
     version = ".".join(one_line(info.flux_version).split(".")[:2])
     if info.mode == Mode.EMBEDDED:
         parts.append("embedded engine")

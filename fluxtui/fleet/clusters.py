@@ -14,7 +14,7 @@ class Phase(enum.StrEnum):
     SYNCING = "syncing"
     LIVE = "live"
     DEGRADED = "degraded"
-    """Live, but some kinds may not be read; see `ClusterInfo.forbidden`."""
+    """Live, but some kinds may not be read, or are not heard; see `ClusterInfo.forbidden` and `ClusterInfo.silent`."""
     DENIED = "denied"
     """The server refuses us, or a credential could not be had."""
     UNREACHABLE = "unreachable"
@@ -46,6 +46,9 @@ class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Those of them that are listed and watched."""
     forbidden: tuple[str, ...] = ()
     """Resources that we may not read: `helmreleases.helm.toolkit.fluxcd.io`."""
+    silent: tuple[str, ...] = ()
+    """Resources whose watch has failed for so long that what is shown of them may be out of date, though the cluster
+    is heard."""
     lost_since: float = 0.0
     """Since when it does not answer; 0.0 while it does."""
     error: str = ""

@@ -243,7 +243,16 @@ class Collector:
             self._mirror.set_lost(self.context.id, *key, min(broken or since, since or broken))
         info = self._judged(problem, since)
         self._mirror.set_cluster(info)
-        return info.lost_since if info.lost_since and not info.is_lost else 0.0
+        if info.lost_since:
+            return 0.0 if info.is_lost else info.lost_since
+        soon = [since for since in self._broken().values() if not _is_long_ago(since)]
+        return min(soon, default=0.0)
+
+    def _broken(self) -> dict[KindKey, float]:
+        """The kinds whose watch fails, and since when."""
+        from fluxtui.kube.watch import Phase as Watching
+
+        return {key: state.since for key, state in self._states.items() if state.phase is Watching.BROKEN}
 
     def _silence(self) -> tuple[KubeError | None, float]:
         """What keeps the whole cluster from being heard, and since when; (None, 0.0) when it is heard."""
@@ -273,6 +282,9 @@ class Collector:
             kinds=len(kinds),
             synced=len(kinds & (self._listed | set(forbidden))),
             forbidden=tuple(self._resources[key].name for key in forbidden),
+            silent=tuple(
+                sorted(self._resources[key].name for key, since in self._broken().items() if _is_long_ago(since))
+            ),
         )
         phase = self._reading(info)
         if problem is None:
@@ -281,7 +293,7 @@ class Collector:
             return msgspec.structs.replace(info, phase=phase, error=words)
         if isinstance(problem, (AuthError, ConfigError, Unauthorized)):
             phase = Phase.DENIED
-        elif time.time() - since > LOST_AFTER or not self._listed:
+        elif _is_long_ago(since) or not self._listed:
             phase = Phase.UNREACHABLE
         return msgspec.structs.replace(info, phase=phase, lost_since=since, error=one_line(str(problem)))
 
@@ -290,7 +302,7 @@ class Collector:
             return Phase.CONNECTING
         if info.synced < info.kinds:
             return Phase.SYNCING
-        return Phase.DEGRADED if info.forbidden else Phase.LIVE
+        return Phase.DEGRADED if info.forbidden or info.silent else Phase.LIVE
 
     # who works there
 
@@ -341,6 +353,11 @@ class Collector:
         flux = await probe.flux_version(client)
         self._facts = msgspec.structs.replace(self._facts, kubernetes_version=kubernetes, flux_version=flux)
         self._news.set()
+
+
+def _is_long_ago(since: float) -> bool:
+    """Whether a silence has become a loss."""
+    return time.time() - since > LOST_AFTER
 
 
 def _steady(known: float, measured: float) -> float:

@@ -68,6 +68,7 @@ CLUSTERS = [
     (msgspec.structs.replace(LIVE, kinds=0), State.UNKNOWN),
     (msgspec.structs.replace(LIVE, phase=Phase.DEGRADED, kinds=2, forbidden=("a", "b")), State.UNKNOWN),
     (msgspec.structs.replace(LIVE, phase=Phase.DEGRADED, kinds=2, forbidden=("a",)), State.READY),
+    (msgspec.structs.replace(LIVE, phase=Phase.DEGRADED, kinds=2, silent=("a",)), State.UNREACHABLE),
     (msgspec.structs.replace(LIVE, phase=Phase.SYNCING), State.PROGRESSING),
 ]
 
@@ -75,6 +76,15 @@ CLUSTERS = [
 @pytest.mark.parametrize(("info", "state"), CLUSTERS)
 def test_a_cluster_is_well_only_when_it_is_read(info: ClusterInfo, state: State) -> None:
     assert cluster_state(info, NO_COUNTS) == state
+
+
+def test_a_cluster_names_the_kinds_that_are_not_heard() -> None:
+    text = text_of(
+        msgspec.structs.replace(LIVE, phase=Phase.DEGRADED, silent=("gitrepositories.x",), error="Unauthorized")
+    )
+    assert text.startswith("⌁ 1 kind unreachable · ")
+    assert "Unauthorized" in text
+    assert text.endswith("not heard any more\ngitrepositories.x")
 
 
 def test_a_cluster_that_turns_us_away_says_so_once() -> None:

@@ -16,10 +16,12 @@ from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import State
 from fluxtui.kube.client import Client, PatchType
-from fluxtui.kube.errors import KubeError, Unreachable
+from fluxtui.kube.errors import KubeError, Unauthorized, Unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.liveness import Liveness
 from fluxtui.kube.resources import Resource
+from fluxtui.kube.watch import Phase as Watching
+from fluxtui.kube.watch import WatchState
 from tests.fleet.conftest import Start
 from tests.fleet.live import CRDS, LEASES, create, eventually, install, running
 from tests.fleet.objects import failed, flux, ready, ref
@@ -101,6 +103,26 @@ async def test_a_cluster_that_refuses_us_is_denied_and_recovers(start: Start) ->
             await fleet.object(ref("ks", "apps", "east"))
         await cluster.faults.clear()
         await eventually(lambda: phase(fleet) is Phase.LIVE, within=25)
+
+
+async def test_a_kind_that_is_not_heard_any_more_degrades_its_cluster(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("states", "mirror", "collector"):
+        monkeypatch.setattr(f"fluxtui.fleet.{module}.LOST_AFTER", 0.5)
+    _, client = await start("east")
+    await create(client, flux("ks", "apps", ready(), spec=KS))
+    async with running(client.context) as fleet:
+        await eventually(lambda: phase(fleet) is Phase.LIVE and names(fleet) == {"apps"})
+        hear = functools.partial(fleet._collectors["east"]._heard, (KUSTOMIZATION.group, KUSTOMIZATION.kind))
+        hear(WatchState(Watching.BROKEN, time.time(), Unauthorized(401, "Unauthorized", "Unauthorized")))
+        await eventually(lambda: phase(fleet) is Phase.DEGRADED)
+        info = fleet.mirror.clusters["east"]
+        assert (info.silent, info.error) == ((KUSTOMIZATION.resource,), "Unauthorized")
+        await eventually(lambda: fleet.mirror.rows[ref("ks", "apps", "east")].state is State.UNREACHABLE)
+        hear(WatchState(Watching.LIVE, time.time()))
+        await eventually(lambda: phase(fleet) is Phase.LIVE)
+        assert fleet.mirror.clusters["east"].silent == ()
 
 
 @pytest.mark.parametrize("fault", ["refuse", "error", "freeze"])

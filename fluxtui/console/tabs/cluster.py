@@ -49,10 +49,11 @@ def cluster(line: Line, brush: Brush) -> Iterator[Paragraph]:
             f"{', '.join(info.stale_controllers)} in {FLUX_NAMESPACE} do not renew their lease", palette.warning
         )
         yield labelled("lease", text, brush)
-    if info.forbidden:
-        yield BLANK
-        yield heading("may not be read", brush)
-        for resource in info.forbidden:
+    for title, resources in (("may not be read", info.forbidden), ("not heard any more", info.silent)):
+        if resources:
+            yield BLANK
+            yield heading(title, brush)
+        for resource in resources:
             yield Paragraph(Text(one_line(resource), palette.warning), indent=2)
 
 
