@@ -163,6 +163,9 @@ class Transport:
             if answer.content.at_eof():
                 answer.release()
             else:
+                # Closing TLS in order would wait for the server's word, for as long as half a minute.
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
                 answer.close()
 
     async def _again(

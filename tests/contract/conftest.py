@@ -101,6 +101,9 @@ class Api:
                 events.append(json.loads(line))
                 if len(events) == count:
                     break
+            if response.connection is not None and response.connection.transport is not None:
+                # Closing TLS in order waits for the server, and the loop of a test may end before.
+                response.connection.transport.abort()
         return events
 
 
