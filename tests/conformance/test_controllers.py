@@ -167,16 +167,18 @@ async def assert_same(sides: list[Side], revision: str) -> None:
     async def settled() -> bool:
         return all(await both(*(side.settled(revision) for side in sides)))
 
-    async def compared() -> str:
-        return differences(*await both(*(side.seen() for side in sides)))
+    different = ""
 
     async def alike() -> bool:
-        return not await compared()
+        nonlocal different
+        different = differences(*await both(*(side.seen() for side in sides)))
+        return not different
 
     await eventually(settled, 150, 0.5)
+    # What fails is tried again now and then, so both have to be looked at in a moment when neither does.
     with contextlib.suppress(AssertionError):
-        await eventually(alike, 20, 0.5)
-    assert await compared() == ""
+        await eventually(alike, 40, 0.5)
+    assert different == ""
 
 
 @pytest.mark.timeout(400)
@@ -215,15 +217,14 @@ async def assert_same_end(sides: list[Side]) -> None:
     assert differences(*left) == ""
     assert left[0], "what is not to be pruned is left"
 
-    async def reported() -> str:
-        theirs, ours = await both(*(side.events() for side in sides))
-        return "\n".join(
-            [*(f"- {line}" for line in sorted(theirs - ours)), *(f"+ {line}" for line in sorted(ours - theirs))]
-        )
+    different: list[str] = []
 
     async def alike() -> bool:
-        return not await reported()
+        nonlocal different
+        theirs, ours = await both(*(side.events() for side in sides))
+        different = [*(f"- {line}" for line in sorted(theirs - ours)), *(f"+ {line}" for line in sorted(ours - theirs))]
+        return not different
 
     with contextlib.suppress(AssertionError):
         await eventually(alike, 10, 0.5)
-    assert await reported() == ""
+    assert different == []
