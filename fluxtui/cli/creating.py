@@ -13,7 +13,7 @@ from fluxtui.api import durations
 from fluxtui.cli import output
 from fluxtui.cli.asking import confirmed
 from fluxtui.cli.contact import ask_all
-from fluxtui.cli.options import Option, Place, Selection, gathered
+from fluxtui.cli.options import Option, Place, Selection, duration, gathered
 from fluxtui.fleet.audit import AuditLog
 from fluxtui.fleet.authoring import put
 from fluxtui.fleet.commands import matching
@@ -50,15 +50,8 @@ def commas(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 
 def length(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """An option's value as Go writes a duration; empty for none."""
-    if not value:
-        return ""
-    try:
-        found = durations.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
-    if not found:
-        raise click.BadParameter("no time at all", ctx, param)
-    return durations.text(found)
+    seconds = duration(ctx, param, value)
+    return durations.text(seconds) if seconds else ""
 
 
 def object_name(ctx: click.Context, param: click.Parameter, value: str) -> str:

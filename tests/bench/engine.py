@@ -21,14 +21,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fluxtui.api.kinds import BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_REPOSITORY, KUSTOMIZATION, OCI_REPOSITORY, Kind
 from fluxtui.engine.installation import install
 from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.watch import watch
-from tests import apiserver
+from tests import apiserver, upstream
 from tests.bench.engine_peers import NAMESPACE, Processes, commands, running
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository, serving
@@ -211,15 +209,7 @@ def _applied(obj: Object) -> str:
 async def _measure(
     context: Context, binaries: Path | None, number: int, directory: Path, url: str
 ) -> dict[str, dict[str, float]]:
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "real",
-        "clusters": [{"name": "real", "cluster": dict(context.cluster)}],
-        "users": [{"name": "real", "user": dict(context.user)}],
-        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "real"}}],
-    }
-    (directory / "kubeconfig").write_text(yaml.safe_dump(document))
+    upstream.kubeconfig_of(context, directory)
     repository = Repository(directory / "fleet")
     async with Client(context) as client:
         await install(client)
