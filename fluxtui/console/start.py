@@ -61,6 +61,12 @@ def on_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stderr__))
 
 
+def require_terminal() -> None:
+    """Raises SettingsError when there is no terminal to open the console on."""
+    if not on_terminal():
+        raise SettingsError("the console needs a terminal: standard input or standard error is redirected")
+
+
 def end_with_terminal(descriptor: int) -> None:
     """Wait until the terminal behind `descriptor` has gone, then end the process as SIGHUP would.
 

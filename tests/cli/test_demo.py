@@ -195,3 +195,14 @@ INFRA = row("infra", State.FAILED, "HealthCheckFailed")
 )
 def test_the_demo_is_up_when_nothing_moves_any_more(rows: list[Row], progress: Progress) -> None:
     assert progress_of(rows) is progress
+
+
+def test_without_a_terminal_nothing_is_started(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "fluxtui", "demo"]
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    said = "the console needs a terminal: standard input or standard error is redirected"
+    assert done.stderr == f"fluxtui demo: {said}\n"
+    assert not left_behind(environment)

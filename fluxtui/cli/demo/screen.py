@@ -76,9 +76,11 @@ class _Background:
 
 def show(theme: str | None, ascii_only: bool) -> int:
     """Run the demo with the console; the exit code. Raises DemoError and RepositoryError."""
-    from fluxtui.console.start import Start, run
+    from fluxtui.console.start import Start, require_terminal, run
 
     try:
+        # Before anything is started.
+        require_terminal()
         settings = _settings(config.load(), theme, ascii_only)
     except SettingsError as error:
         raise DemoError(str(error)) from error
