@@ -298,6 +298,9 @@ KUSTOMIZATIONS: dict[str, Object] = {
 SLOW = ("waiting", "waiting-dependent", "absent-check")
 """Those that take until their timeout."""
 
+CUSTOM = ("expressions",)
+"""Those whose objects are of a kind that another brings."""
+
 REPOSITORIES: dict[str, Object] = {
     "no-branch": {"ref": {"branch": "nobody"}},
     "no-tag": {"ref": {"tag": "v9"}},
