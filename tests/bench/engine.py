@@ -1,223 +1,144 @@
 """Many Kustomizations on one API server: the engine, and upstream's controllers when their binaries are given.
 
-    KUBEBUILDER_ASSETS=DIR [FLUXTUI_FLUX_CONTROLLERS=DIR] python -m tests.bench.engine [--n 200]
+    KUBEBUILDER_ASSETS=DIR [FLUXTUI_FLUX_CONTROLLERS=DIR] python -m tests.bench.engine [--n 200] [--rounds 1]
+    python -m tests.bench.engine --markdown     the table for the README, from build/bench-engine.json
 
 `KUBEBUILDER_ASSETS` has etcd and kube-apiserver, `FLUXTUI_FLUX_CONTROLLERS` source-controller and kustomize-controller.
-Each Kustomization has one ConfigMap of one GitRepository. Measured, for each of create, request (nothing has changed),
-revision (every ConfigMap changes) and delete: seconds until the last one is done, CPU seconds and requests to the API
-server for each object, and the largest resident memory. Then, for ten seconds, requests at rest.
+Each Kustomization has one ConfigMap of one GitRepository. Measured for each of create, request (nothing has changed),
+revision (every ConfigMap changes) and delete: seconds until the last one is done, CPU of the controllers and of the API
+server with etcd, requests to the API server, and the largest resident memory; and for half a minute of rest the
+requests. Each contestant has an API server of its own; they take turns, phase by phase, so that a machine which others
+use is the same for both. Of several rounds the median counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
+import signal
+import statistics
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from fluxtui.api.kinds import BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_REPOSITORY, KUSTOMIZATION, OCI_REPOSITORY, Kind
+import msgspec
+
+from fluxtui.api.kinds import BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_REPOSITORY, KUSTOMIZATION, OCI_REPOSITORY
 from fluxtui.engine.installation import install
-from fluxtui.kube.client import Client, PatchType
+from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
-from fluxtui.kube.watch import watch
 from tests import apiserver, upstream
-from tests.bench.engine_peers import NAMESPACE, Processes, commands, running
+from tests.bench import figures as figuring
+from tests.bench.engine_peers import commands, running, servers
+from tests.bench.engine_work import PHASES, REST, Bench, Measured
+from tests.bench.rig import ROOT
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository, serving
 
 BINARIES = "FLUXTUI_FLUX_CONTROLLERS"
-_REST = 10.0
-_AT_ONCE = 8
-_COUNTED = ("kustomizations", "gitrepositories", "configmaps", "events", "secrets", "namespaces")
-
-Object = dict[str, Any]
-
-
-class Bench:
-    """One controller on one cluster."""
-
-    def __init__(self, client: Client, repository: Repository, url: str, processes: Processes, number: int) -> None:
-        self._client = client
-        self._repository = repository
-        self._url = url
-        self._processes = processes
-        self._names = [f"k-{index:04d}" for index in range(number)]
-        self._asked = 0
-        self.figures: dict[str, dict[str, float]] = {}
-        self._peak = 0.0
-
-    async def run(self) -> None:
-        """Go through all phases."""
-        self.write("one")
-        source = {"interval": "60m", "url": self._url, "ref": {"branch": "main"}}
-        await self._create(GIT_REPOSITORY, "fleet", source)
-        await self._until(GIT_REPOSITORY, {"fleet"}, _is_ready, _nothing)
-
-        async def create() -> None:
-            await self._each(self._create_one)
-
-        await self._phase("create", _is_ready, create)
-
-        async def request() -> None:
-            await self._each(lambda name: self._annotate(KUSTOMIZATION, name, "now"))
-
-        await self._phase("request", lambda obj: _handled(obj) == "now" and _is_ready(obj), request)
-        self.write("two")
-        head = self._repository.git("rev-parse", "HEAD")
-
-        async def revise() -> None:
-            await self._annotate(GIT_REPOSITORY, "fleet", "now")
-
-        await self._phase("revision", lambda obj: _applied(obj).endswith(head) and _is_ready(obj), revise)
-        before = await self._requests()
-        await asyncio.sleep(_REST)
-        per_hour = (await self._requests() - before) * 3600 / _REST
-        self.figures["rest"] = {"requests per hour": round(per_hour)}
-
-        async def delete() -> None:
-            await self._each(self._delete_one)
-
-        await self._phase("delete", None, delete)
-
-    def write(self, value: str) -> None:
-        """Commit a ConfigMap with a value for each Kustomization."""
-        files = {
-            f"{name}/config.yaml": f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\n"
-            f"data: {{value: {value}}}\n"
-            for name in self._names
-        }
-        self._repository.commit(value, files)
-
-    async def _phase(
-        self, name: str, done: Callable[[Object], bool] | None, act: Callable[[], Awaitable[None]]
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        self._peak = 0.0
-        requests, asked, cpu, started = await self._requests(), self._asked, self._processes.cpu(), loop.time()
-        await self._until(KUSTOMIZATION, set(self._names), done, act)
-        seconds, used = loop.time() - started, self._processes.cpu() - cpu
-        count, sent = len(self._names), await self._requests() - requests - (self._asked - asked)
-        self.figures[name] = {
-            "seconds": round(seconds, 2),
-            "CPU ms each": round(1000 * used / count, 1),
-            "requests each": round(sent / count, 2),
-            "MiB": round(self._peak),
-        }
-        sys.stderr.write(f"{name}: {self.figures[name]}\n")
-
-    async def _until(
-        self, kind: Kind, names: set[str], done: Callable[[Object], bool] | None, act: Callable[[], Awaitable[None]]
-    ) -> None:
-        """Act, and return when each object satisfies `done`, or (without it) is gone."""
-        left = set(names)
-        resource = await self._resource(kind)
-        begun = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-
-            async def follow() -> None:
-                async with aclosing(watch(self._client, resource, namespace=NAMESPACE)) as batches:
-                    async for batch in batches:
-                        self._peak = max(self._peak, self._processes.memory())
-                        begun.set()
-                        for obj in batch.upserts if done is not None else ():
-                            if done is not None and done(obj):
-                                left.discard(obj["metadata"]["name"])
-                        if done is None:
-                            left.difference_update(name for _, name in batch.deletes)
-                        if not left:
-                            return
-
-            task = group.create_task(follow())
-            await begun.wait()
-            await act()
-            await asyncio.wait_for(task, 1200)
-
-    async def _each(self, work: Callable[[str], Awaitable[None]]) -> None:
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(name: str) -> None:
-            async with gate:
-                await work(name)
-
-        async with asyncio.TaskGroup() as group:
-            for name in self._names:
-                group.create_task(one(name))
-
-    async def _create_one(self, name: str) -> None:
-        reference = {"kind": "GitRepository", "name": "fleet"}
-        spec = {"interval": "60m", "path": f"./{name}", "prune": True, "sourceRef": reference}
-        await self._create(KUSTOMIZATION, name, spec)
-
-    async def _delete_one(self, name: str) -> None:
-        self._asked += 1
-        await self._client.delete(await self._resource(KUSTOMIZATION), name, NAMESPACE)
-
-    async def _create(self, kind: Kind, name: str, spec: Object) -> None:
-        resource = await self._resource(kind)
-        metadata = {"name": name, "namespace": NAMESPACE}
-        self._asked += 1
-        obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
-        await self._client.create(resource, obj)
-
-    async def _annotate(self, kind: Kind, name: str, value: str) -> None:
-        patch = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": value}}}
-        self._asked += 1
-        await self._client.patch(await self._resource(kind), name, NAMESPACE, patch, type=PatchType.MERGE)
-
-    async def _resource(self, kind: Kind) -> Any:
-        return await self._client.resource_for((kind.group, kind.versions[0], kind.kind))
-
-    async def _requests(self) -> int:
-        """Requests that the server has answered so far about the kinds that matter; watches count when they end."""
-        answer = await self._client.request("GET", "/metrics", accept="text/plain")
-        total = 0.0
-        for line in answer.body.decode().splitlines():
-            if line.startswith("apiserver_request_total{") and 'verb="WATCH"' not in line:
-                labels, _, value = line.rpartition(" ")
-                if any(f'resource="{resource}"' in labels for resource in _COUNTED):
-                    total += float(value)
-        return round(total)
+RESULT = ROOT / "build" / "bench-engine.json"
+OURS, UPSTREAM = "fluxtui", "upstream"
+_TITLES = {
+    "create": "created, until all are Ready",
+    "request": "asked for again, nothing changed",
+    "revision": "a new revision of each",
+    "rest": "at rest",
+    "delete": "deleted, until all are gone",
+}
 
 
-async def _nothing() -> None:
-    return
+class Result(msgspec.Struct):
+    """A benchmark: phase → contestant → what each round measured."""
+
+    machine: dict[str, str]
+    number: int
+    phases: dict[str, dict[str, list[Measured]]]
 
 
-def _is_ready(obj: Object) -> bool:
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    generation = obj["metadata"].get("generation")
-    return any(
-        item["type"] == "Ready" and item["status"] == "True" and item.get("observedGeneration") == generation
-        for item in conditions
-    )
+class Row(msgspec.Struct, frozen=True):
+    """One measure of one phase, by contestant."""
+
+    title: str
+    unit: str
+    values: dict[str, float]
+
+    @property
+    def share(self) -> float | None:
+        """Ours as a share of upstream's."""
+        other = self.values.get(UPSTREAM)
+        return self.values[OURS] / other if other else None
 
 
-def _handled(obj: Object) -> str:
-    return str((obj.get("status") or {}).get("lastHandledReconcileAt", ""))
+def rows(result: Result) -> list[Row]:
+    """The measures of all phases, medians of the rounds."""
+    found = []
+    for phase, contestants in result.phases.items():
+        each, hour = 1 / result.number, 3600 / REST
+        wanted = (
+            [("requests", hour, "API requests an hour")]
+            if phase == "rest"
+            else [
+                ("seconds", 1.0, "s"),
+                ("cpu", 1000 * each, "ms CPU each"),
+                ("server", 1000 * each, "ms CPU of the API server each"),
+                ("requests", each, "API requests each"),
+                ("memory", 1.0, "MiB"),
+            ]
+        )
+        for field, factor, unit in wanted:
+            values = {
+                name: factor * statistics.median(getattr(one, field) for one in rounds)
+                for name, rounds in contestants.items()
+            }
+            found.append(Row(_TITLES[phase], unit, values))
+    return found
 
 
-def _applied(obj: Object) -> str:
-    return str((obj.get("status") or {}).get("lastAppliedRevision", ""))
+def table(result: Result) -> str:
+    """For people."""
+    lines = [f"{result.number} Kustomizations"]
+    for row in rows(result):
+        values = "".join(f"{name} {_shown(value):>8}  " for name, value in row.values.items())
+        share = f"  {row.share:.2f}×" if row.share is not None else ""
+        lines.append(f"{row.title:34} {row.unit:30} {values}{share}")
+    return "\n".join(lines) + "\n"
 
 
-async def _measure(
+def markdown(result: Result) -> str:
+    """For the README: a line for each measure, the contestants side by side."""
+    names = list(next(iter(result.phases.values())))
+    heads = [f"{result.number:,} Kustomizations", "", *names, *(["share"] if UPSTREAM in names else [])]
+    lines = [f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(heads) - 2)]
+    for row in rows(result):
+        cells = [row.title, row.unit, *(_shown(row.values[name]) for name in names)]
+        if UPSTREAM in names:
+            cells.append(f"{row.share:.2f}" if row.share is not None else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    told = result.machine
+    where = f"{told['processor']}, {told['cores']} cores, {told['system']}, Python {told['python']}"
+    return "\n".join(lines) + f"\n\nTaken on {told['date']} by `python -m tests.bench.engine` on {where}.\n"
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+@asynccontextmanager
+async def _contestant(
     context: Context, binaries: Path | None, number: int, directory: Path, url: str
-) -> dict[str, dict[str, float]]:
+) -> AsyncIterator[Bench]:
     upstream.kubeconfig_of(context, directory)
     repository = Repository(directory / "fleet")
     async with Client(context) as client:
         await install(client)
         await _established(client)
         async with running(commands(binaries, directory), directory) as processes:
-            bench = Bench(client, repository, url, processes, number)
-            await bench.run()
-    return bench.figures
+            bench = Bench(client, repository, url, processes, servers(directory), number)
+            await bench.start()
+            yield bench
 
 
 async def _established(client: Client) -> None:
@@ -245,38 +166,64 @@ async def _established(client: Client) -> None:
         found = await client.resources(refresh=True)
         return all(found.find(kind.group, kind.kind) for kind in (*kinds, GIT_REPOSITORY, KUSTOMIZATION))
 
-    await eventually(served, 30)
+    await eventually(served, 120)
 
 
-def _table(measured: dict[str, dict[str, dict[str, float]]]) -> str:
-    """A line for each phase, the contestants side by side."""
-    lines = []
-    for phase in next(iter(measured.values())):
-        for contestant, figures in measured.items():
-            told = ", ".join(f"{value:g} {name}" for name, value in figures[phase].items())
-            lines.append(f"{phase:9} {contestant:9} {told}")
-    return "\n".join(lines)
+async def _compete(result: Result, rounds: int, places: dict[str, tuple[Context, Path | None, Path, str]]) -> None:
+    """All phases, the contestants in turns."""
+    async with AsyncExitStack() as stack:
+        benches = {
+            name: await stack.enter_async_context(_contestant(context, binaries, result.number, directory, url))
+            for name, (context, binaries, directory, url) in places.items()
+        }
+        for number in range(rounds):
+            for phase in PHASES:
+                # Whoever begins has the colder machine: not always the same.
+                turns = list(benches) if number % 2 == 0 else list(reversed(benches))
+                for name in turns:
+                    measured = await benches[name].phase(phase)
+                    result.phases.setdefault(phase, {}).setdefault(name, []).append(measured)
+                    sys.stderr.write(f"{phase:9} {name:9} {msgspec.json.encode(measured).decode()}\n")
+
+
+def measure(number: int, rounds: int, assets: Path, controllers: Path | None) -> Result:
+    """Everything, for so many Kustomizations."""
+    contestants: dict[str, Path | None] = {OURS: None}
+    if controllers is not None:
+        contestants[UPSTREAM] = controllers
+    result = Result(figuring.machine(), number, {})
+    with ExitStack() as stack:
+        places: dict[str, tuple[Context, Path | None, Path, str]] = {}
+        for name, binaries in contestants.items():
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"fluxtui-bench-{name}-")))
+            git = stack.enter_context(serving(directory))
+            context = stack.enter_context(apiserver.running(assets, directory))
+            places[name] = context, binaries, directory, f"{git.url}/fleet/.git"
+        asyncio.run(_compete(result, rounds, places))
+    return result
 
 
 def main() -> None:
-    """Measure and print a table; `--json` prints JSON instead."""
+    """Measure, print a table and write the JSON; or print Markdown of what was written before."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.engine")
     parser.add_argument("--n", type=int, default=200, help="Kustomizations")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=1, help="how often everything is done")
+    parser.add_argument("--markdown", action="store_true", help="the README's table from the last run")
+    parser.add_argument("--output", type=Path, default=RESULT, help="where the JSON goes")
+    asked = parser.parse_args()
+    if asked.markdown:
+        sys.stdout.write(markdown(msgspec.json.decode(asked.output.read_bytes(), type=Result)))
+        return
     assets = apiserver.assets()
     if assets is None:
         sys.exit(apiserver.MISSING)
-    contestants: dict[str, Path | None] = {"fluxtui": None}
-    if os.environ.get(BINARIES):
-        contestants["upstream"] = Path(os.environ[BINARIES])
-    measured = {}
-    for name, binaries in contestants.items():
-        with tempfile.TemporaryDirectory(prefix="fluxtui-bench-") as temporary:
-            directory = Path(temporary)
-            with serving(directory) as git, apiserver.running(assets, directory) as context:
-                measured[name] = asyncio.run(_measure(context, binaries, options.n, directory, f"{git.url}/fleet/.git"))
-    sys.stdout.write((json.dumps(measured) if options.json else _table(measured)) + "\n")
+    # Whoever ends the bench early ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    controllers = os.environ.get(BINARIES)
+    result = measure(asked.n, asked.rounds, assets, Path(controllers) if controllers else None)
+    asked.output.parent.mkdir(parents=True, exist_ok=True)
+    asked.output.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    sys.stdout.write(table(result))
 
 
 if __name__ == "__main__":

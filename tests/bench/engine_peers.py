@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 NAMESPACE = "flux-system"
+_SERVERS = ("etcd", "kube-apiserver")
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -46,6 +47,17 @@ class Processes:
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return ["0"] * 50
+
+
+def servers(directory: Path) -> Processes:
+    """etcd and kube-apiserver, started by this process with their data in a directory."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        for child in (task / "children").read_text().split():
+            program, *arguments = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+            if Path(program).name in _SERVERS and any(str(directory) in argument for argument in arguments):
+                found.append(int(child))
+    return Processes(found)
 
 
 def commands(binaries: Path | None, directory: Path) -> list[list[str]]:
