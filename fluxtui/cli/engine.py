@@ -85,6 +85,13 @@ Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wro
 @click.option("--quiet", is_flag=True, help="Log to the file only: for whoever starts it unattended.")
 @click.option("--watch-namespace", default="", metavar="NAME", help="Only objects of this namespace.")
 @click.option("--watch-label-selector", default="", metavar="SELECTOR", help="Only objects whose labels match.")
+@click.option(
+    "--watch-configs-label-selector",
+    default="reconcile.fluxcd.io/watch=Enabled",
+    show_default=True,
+    metavar="SELECTOR",
+    help="ConfigMaps and Secrets whose change reconciles at once what refers to them.",
+)
 @click.option("--no-file-sources", is_flag=True, help="Refuse file:// repositories.")
 @click.option("--no-watch-files", is_flag=True, help="Look at file:// repositories at their interval only.")
 @click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to objects of other namespaces.")
@@ -110,6 +117,7 @@ def command(
     quiet: bool,
     watch_namespace: str,
     watch_label_selector: str,
+    watch_configs_label_selector: str,
     no_file_sources: bool,
     no_watch_files: bool,
     no_cross_namespace_refs: bool,
@@ -131,6 +139,7 @@ def command(
         concurrent=concurrent,
         watch_namespace=watch_namespace,
         label_selector=watch_label_selector,
+        configs_label_selector=watch_configs_label_selector,
         file_sources=not no_file_sources,
         watch_files=not no_watch_files,
         no_cross_namespace_refs=no_cross_namespace_refs,
@@ -166,6 +175,7 @@ def _reconcile(
 
     try:
         parsed(settings.label_selector)
+        parsed(settings.configs_label_selector)
         kubeconfig = load(kubeconfigs)
         contexts = select(kubeconfig, patterns)
         with locked(storage) as identity, logging_to(log[0], log[1], stderr=not log[2]):

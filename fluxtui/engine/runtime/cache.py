@@ -43,8 +43,12 @@ logger = logging.getLogger("fluxtui.engine.cache")
 
 
 class _Store:
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, label_selector: str | None) -> None:
         self.kind = kind
+        self.label_selector = label_selector
+        self.demanded = asyncio.Event()
+        if label_selector is None:
+            self.demanded.set()
         self.objects: dict[Key, Object] = {}
         self.listeners: list[Listener] = []
         self.synced = asyncio.Event()
@@ -55,19 +59,26 @@ class _Store:
 class Cache:
     """Objects of the kinds somebody subscribed to; subscribe first, then `run`."""
 
-    def __init__(
-        self, client: Client, *, namespace: str = "", label_selector: str = "", gate: Gate | None = None
-    ) -> None:
+    def __init__(self, client: Client, *, namespace: str = "", gate: Gate | None = None) -> None:
         self._client = client
         self._gate = gate
         self._namespace = namespace
-        self._label_selector = label_selector
         self._stores: dict[str, _Store] = {}
 
-    def subscribe(self, kind: Kind, listener: Listener) -> None:
-        """Watch a kind and hear of every change; the first list comes as additions."""
-        store = self._stores.setdefault(kind.resource, _Store(kind))
+    def subscribe(self, kind: Kind, listener: Listener, label_selector: str | None = None) -> None:
+        """Watch a kind and hear of every change; the first list comes as additions.
+
+        With a selector: only the metadata of what it selects, and only from the moment somebody demands the kind. All
+        who subscribe to a kind have to give the same.
+        """
+        store = self._stores.setdefault(kind.resource, _Store(kind, label_selector))
+        if store.label_selector != label_selector:
+            raise ValueError(f"{kind.resource} is watched already, with another selector")
         store.listeners.append(listener)
+
+    def demand(self, kind: Kind) -> None:
+        """Begin to watch a kind that was subscribed to with a selector."""
+        self._stores[kind.resource].demanded.set()
 
     def watches(self, kind: Kind) -> bool:
         """Whether a kind is watched and its first list is there."""
@@ -103,6 +114,7 @@ class Cache:
                 group.create_task(self._follow(store), name=f"watch {store.kind.resource} of {self._client.id}")
 
     async def _follow(self, store: _Store) -> None:
+        await store.demanded.wait()
         while True:
             resource = await self._served(store.kind)
             store.api_version = resource.api_version
@@ -125,7 +137,8 @@ class Cache:
             self._client,
             resource,
             namespace=self._namespace,
-            label_selector=self._label_selector,
+            label_selector=store.label_selector or "",
+            metadata_only=store.label_selector is not None,
             gate=self._gate,
             on_state=on_state,
         )

@@ -182,7 +182,7 @@ class Controller(Generic[T]):
             for key in source.requests_for(old, new):
                 self.queue.add(key)
 
-        self.cluster.cache.subscribe(source.kind, changed)
+        self.cluster.cache.subscribe(source.kind, changed, source.label_selector)
 
     def _say(
         self,

@@ -25,6 +25,8 @@ class WatchSource(msgspec.Struct, frozen=True):
     requests_for: Callable[[Object | None, Object | None], Iterable[Key]]
     """(old, new) → the objects to reconcile. `old` is None for an object seen for the first time, `new` is None for
     one that is gone. A plain function; it must be quick and must not raise."""
+    label_selector: str | None = None
+    """Only objects with these labels, their metadata alone, and only once `Cache.demand` has asked for the kind."""
 
 
 class Reconciler(Protocol[T]):

@@ -14,6 +14,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Only this namespace is reconciled; empty for all."""
     label_selector: str = ""
     """Only objects whose labels match, such as "sharding.fluxcd.io/key=a"."""
+    configs_label_selector: str = "reconcile.fluxcd.io/watch=Enabled"
+    """ConfigMaps and Secrets whose changes wake the objects that refer to them; empty for all."""
     namespace: str = "flux-system"
     """Where the Leases are."""
     interval_jitter: float = 0.05

@@ -331,3 +331,19 @@ async def test_without_the_extra_it_is_stalled_with_its_name(world: HelmWorld, m
         await world.release()
         await world.settled("demo", "HelmMissing", "pip install 'fluxtui[helm]'")
         assert (await world.condition("demo", "Stalled"))["status"] == "True"
+
+
+async def test_labelled_values_are_followed(world: HelmWorld) -> None:
+    values = {"metadata": {"name": "values", "namespace": NAMESPACE}, "data": {"values.yaml": "colour: blue"}}
+    values["metadata"]["labels"] = {"reconcile.fluxcd.io/watch": "Enabled"}
+    resource = await world.resource("ConfigMap")
+    await world.client.create(resource, {"apiVersion": "v1", "kind": "ConfigMap", **values})
+    await world.publish(CHART)
+    async with world.running():
+        await world.release(valuesFrom=[{"kind": "ConfigMap", "name": "values"}])
+        await world.settled("demo", "InstallSucceeded")
+        assert await world.colour() == "blue"
+        change = {"data": {"values.yaml": "colour: green"}}
+        await world.client.patch(resource, "values", NAMESPACE, change, type=PatchType.MERGE)
+        await world.settled("demo", "UpgradeSucceeded", within=30)
+        assert await world.colour() == "green"

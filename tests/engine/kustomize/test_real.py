@@ -14,6 +14,7 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
 from tests import apiserver
 from tests.engine.kustomize.test_cel import WIDGETS, checks, widget
+from tests.engine.kustomize.test_configs import follows_labelled
 from tests.engine.kustomize.test_drift import data, edit, value, watched
 from tests.engine.kustomize.world import World, config_map
 from tests.engine.polling import eventually
@@ -104,6 +105,10 @@ async def test_custom_health_of_a_custom_resource(world: World) -> None:
 
         await eventually(checking, 20)
         await world.ready("cel", await world.publish({**files, "w.yaml": widget("done")}))
+
+
+async def test_labelled_variables_are_followed(world: World) -> None:
+    await follows_labelled(world)
 
 
 async def test_a_cluster_that_trusts_tokens_of_this_one(world: World, server: tuple[Context, Path]) -> None:

@@ -37,8 +37,10 @@ from fluxtui.engine.controllers.helm.releases import (
 from fluxtui.engine.controllers.helm.remediation import RELEASED, Run
 from fluxtui.engine.controllers.helm.sources import load_chart, unsupported
 from fluxtui.engine.controllers.helm.state import State, determine
+from fluxtui.engine.runtime import configs
 from fluxtui.engine.runtime.artifacts import ArtifactError
 from fluxtui.engine.runtime.cluster import Cluster
+from fluxtui.engine.runtime.configs import Config
 from fluxtui.engine.runtime.objects import Key, Object, key_of
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler, WatchSource
@@ -76,6 +78,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
         self.watches = (
             WatchSource(kinds.GIT_REPOSITORY, self._releases_of_source),
             WatchSource(kinds.HELM_RELEASE, self._dependents),
+            *configs.watches(cluster.settings.configs_label_selector, self._users),
         )
 
     def interval(self, obj: HelmRelease) -> float:
@@ -279,6 +282,10 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             raise Waiting("SourceNotReady", f"{reference.kind} '{key}' has no artifact", retry)
         return msgspec.convert(artifact, Artifact)
 
+    def _users(self, config: Config) -> Iterable[Key]:
+        """The HelmReleases that refer to a ConfigMap or Secret."""
+        return [key_of(raw) for raw in self.cluster.cache.objects(self.kind) if config in _configs(raw)]
+
     def _releases_of_source(self, old: Object | None, new: Object | None) -> Iterable[Key]:
         """The HelmReleases whose chart comes from a source with a new artifact."""
         if new is None or _revision(old) == _revision(new):
@@ -292,6 +299,7 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
 
     def _dependents(self, old: Object | None, new: Object | None) -> Iterable[Key]:
         """The HelmReleases that wait for one that has become ready."""
+        configs.demand(self.cluster.cache, _configs(new or {}))
         if new is None or not _is_ready(new) or (old is not None and _is_ready(old)):
             return
         ready = key_of(new)
@@ -299,6 +307,12 @@ class HelmReleaseReconciler(Reconciler[HelmRelease]):
             for dependency in (raw.get("spec") or {}).get("dependsOn") or ():
                 if Key(dependency.get("namespace") or key_of(raw).namespace, dependency.get("name", "")) == ready:
                     yield key_of(raw)
+
+
+def _configs(obj: Object) -> set[Config]:
+    """The ConfigMaps and Secrets that a HelmRelease refers to."""
+    spec, namespace = obj.get("spec") or {}, key_of(obj).namespace
+    return configs.kube_config(namespace, spec) | configs.listed(namespace, spec.get("valuesFrom") or ())
 
 
 def _timeout_text(obj: HelmRelease, action: str) -> str:

@@ -14,6 +14,7 @@ from fluxtui.api.meta import HEALTHY
 from fluxtui.engine.controllers.kustomize import policy
 from fluxtui.engine.controllers.kustomize.sources import artifact_of
 from fluxtui.engine.controllers.kustomize.work import PROGRESSING, Run, Work, elapsed, failed, phase, record
+from fluxtui.engine.runtime import configs
 from fluxtui.engine.runtime.objects import generation_of, is_deleting, requested_at
 from fluxtui.engine.runtime.outcomes import Waiting
 from fluxtui.kube.changes import Action
@@ -108,6 +109,7 @@ async def _needless(run: Run) -> str:
     """
     cache, source = run.cluster.cache, run.shared(Work).source
     generation, request = run.generation, requested_at(run.raw)
+    before = run.shared(Work).configs
     while True:
         if run.cluster.stopping:
             raise asyncio.CancelledError
@@ -122,4 +124,7 @@ async def _needless(run: Run) -> str:
         artifact = artifact_of(cache.get(source.kind, source.key))
         if artifact is not None and artifact.revision != source.revision:
             return f"{source.kind.kind}/{source.key}"
+        for (kind, key), version in configs.versions(cache, before).items():
+            if version != before[kind, key]:
+                return f"{kind}/{key}"
         await asyncio.sleep(_LOOK)

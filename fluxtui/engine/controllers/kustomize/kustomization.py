@@ -44,11 +44,12 @@ from fluxtui.engine.controllers.kustomize.finalizing import delete_objects
 from fluxtui.engine.controllers.kustomize.generate import additions_of
 from fluxtui.engine.controllers.kustomize.health import Judge, judge_of
 from fluxtui.engine.controllers.kustomize.healthchecks import check_health
-from fluxtui.engine.controllers.kustomize.references import References
+from fluxtui.engine.controllers.kustomize.references import References, configs_of
 from fluxtui.engine.controllers.kustomize.sources import Source, artifact_of, reference
 from fluxtui.engine.controllers.kustomize.substitute import SourceMissing, SubstituteError, load_variables
 from fluxtui.engine.controllers.kustomize.target import TargetError, target_of
 from fluxtui.engine.controllers.kustomize.work import RECONCILIATION_FAILED, Run, Work, elapsed, failed, phase, record
+from fluxtui.engine.runtime import configs
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import Key, Object, annotation_of
@@ -93,7 +94,9 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         self._builds = BuildCache()
         settings = cluster.settings
         self._drift = DriftWatch(cluster.client, Budget(settings.drift_kinds, settings.drift_objects))
-        self.watches = References(lambda key: cluster.cache.get(KUSTOMIZATION, key)).watches()
+        cache = cluster.cache
+        references = References(lambda key: cache.get(KUSTOMIZATION, key), lambda found: configs.demand(cache, found))
+        self.watches = references.watches(settings.configs_label_selector)
 
     def interval(self, obj: Kustomization) -> float:
         return durations.parse(obj.spec.interval)
@@ -139,7 +142,8 @@ class KustomizationReconciler(Reconciler[Kustomization]):
             or status.get("observedGeneration") != run.generation
             or status.get("lastAttemptedRevision") != source.revision
         )
-        run.share(Work(source, time.monotonic(), fresh, judge=run.shared(_Judgement).judge))
+        versions = configs.versions(run.cluster.cache, configs_of(run.raw))
+        run.share(Work(source, time.monotonic(), fresh, versions, judge=run.shared(_Judgement).judge))
 
     async def await_dependencies(self, run: Run) -> None:
         """Wait for the Kustomizations that come first."""

@@ -1,4 +1,4 @@
-"""Which Kustomizations refer to a source or to another Kustomization, so that a change of the one wakes the other.
+"""Which Kustomizations refer to a source, another Kustomization, a ConfigMap or a Secret, whose change wakes them.
 
 Source: the indexes and predicates of kustomize-controller. Beyond upstream, a dependency wakes its dependents.
 """
@@ -6,16 +6,19 @@ Source: the indexes and predicates of kustomize-controller. Beyond upstream, a d
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from fluxtui.api.kinds import KUSTOMIZATION, Kind
 from fluxtui.api.meta import READY, RECONCILING
 from fluxtui.engine.controllers.kustomize.sources import KINDS, artifact_of
+from fluxtui.engine.runtime import configs
+from fluxtui.engine.runtime.configs import Config
 from fluxtui.engine.runtime.objects import Key, Object, generation_of, key_of
 from fluxtui.engine.runtime.reconciler import WatchSource
 from fluxtui.engine.runtime.reconciliation import PROGRESSING
 
 Find = Callable[[Key], Object | None]
+Demand = Callable[[Iterable[Config]], None]
 
 _Target = tuple[str, Key]
 
@@ -23,16 +26,20 @@ _Target = tuple[str, Key]
 class References:
     """An index from the referred to those who refer, kept by watching the Kustomizations themselves."""
 
-    def __init__(self, find: Find) -> None:
-        """`find` gives a Kustomization as last seen."""
+    def __init__(self, find: Find, demand: Demand) -> None:
+        """`find` gives a Kustomization as last seen; `demand` hears of the ConfigMaps and Secrets that are referred to,
+        and has to be quick.
+        """
         self._find = find
+        self._demand = demand
         self._users: dict[_Target, set[Key]] = defaultdict(set)
 
-    def watches(self) -> tuple[WatchSource, ...]:
-        """What a controller has to watch."""
+    def watches(self, configs_label_selector: str) -> tuple[WatchSource, ...]:
+        """What a controller has to watch, of ConfigMaps and Secrets only what a selector matches."""
         return (
             WatchSource(KUSTOMIZATION, self._kustomization_changed),
             *(WatchSource(kind, self._source_changed(kind)) for kind in KINDS.values()),
+            *configs.watches(configs_label_selector, lambda config: self._users.get(config, ())),
         )
 
     def _kustomization_changed(self, old: Object | None, new: Object | None) -> Iterable[Key]:
@@ -45,6 +52,7 @@ class References:
                     del self._users[target]
             for target in after - before:
                 self._users[target].add(key)
+            self._demand(target for target in after - before if target[0] in configs.KINDS)
         if new is None or old is None or _readiness(old) == _readiness(new):
             return ()
         waiting = self._users.get((KUSTOMIZATION.kind, key_of(new)), ())
@@ -68,10 +76,22 @@ def _targets(obj: Object | None) -> set[_Target]:
     """What a Kustomization, decoded or not, refers to."""
     spec = (obj or {}).get("spec") or {}
     namespace = key_of(obj or {}).namespace
-    found = {_source(obj or {})}
+    found = {_source(obj or {}), *configs_of(obj or {})}
     for dependency in spec.get("dependsOn") or ():
         found.add((KUSTOMIZATION.kind, Key(dependency.get("namespace") or namespace, dependency.get("name", ""))))
     return found if obj is not None else set()
+
+
+def configs_of(obj: Object) -> Collection[Config]:
+    """The ConfigMaps and Secrets that a Kustomization refers to."""
+    spec, namespace = obj.get("spec") or {}, key_of(obj).namespace
+    found = configs.kube_config(namespace, spec) if spec.get("kubeConfig") else set()
+    if spec.get("postBuild"):
+        found |= configs.listed(namespace, spec["postBuild"].get("substituteFrom") or ())
+    keys = (spec.get("decryption") or {}).get("secretRef")
+    if keys:
+        found.add((configs.SECRET.kind, Key(namespace, keys.get("name", ""))))
+    return found
 
 
 def _readiness(obj: Object) -> tuple[object, ...]:

@@ -14,6 +14,7 @@ from fluxtui.engine.controllers.kustomize.build import Built
 from fluxtui.engine.controllers.kustomize.health import Judge
 from fluxtui.engine.controllers.kustomize.history import recorded
 from fluxtui.engine.controllers.kustomize.sources import Source
+from fluxtui.engine.runtime.configs import Config
 from fluxtui.engine.runtime.objects import Object, now
 from fluxtui.engine.runtime.outcomes import Failed
 from fluxtui.engine.runtime.reconciliation import Reconciliation
@@ -36,6 +37,8 @@ class Work(msgspec.Struct):
     """By the monotonic clock."""
     fresh: bool
     """Whether somebody changed something: the object, the source, or a request."""
+    configs: dict[Config, str] = {}
+    """The resourceVersions of what it refers to, as watched when the run began."""
     judge: Judge | None = None
     """The health that `spec.healthCheckExprs` define."""
     root: str = ""
