@@ -21,7 +21,7 @@ from fluxtui.cli.words import Wanted, kind_of
 from fluxtui.fleet.happenings import EVENTS, Happening, happening
 from fluxtui.fleet.rows import row_of
 from fluxtui.fleet.states import State
-from fluxtui.fleet.text import span
+from fluxtui.fleet.text import one_line, span
 from fluxtui.kube.errors import KubeError
 from fluxtui.kube.kubeconfig import Context
 
@@ -164,7 +164,12 @@ def table_of(where: Selection, found: Iterable[tuple[str, Object]]) -> output.Ta
     for cluster, event in found:
         read = happening(event)
         cells = [cluster] * where.several + [read.namespace, _seen(read, now)]
-        cells += ["Warning" if read.warning else "Normal", read.reason, f"{read.kind}/{read.name}", read.message]
+        cells += [
+            "Warning" if read.warning else "Normal",
+            read.reason,
+            f"{read.kind}/{read.name}",
+            one_line(read.message),
+        ]
         table.add(cells, State.FAILED if read.warning else None, len(cells) - 4)
     return table
 

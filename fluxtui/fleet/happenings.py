@@ -16,7 +16,7 @@ from fluxtui.fleet.branches import WORKLOADS
 from fluxtui.fleet.facts import moment
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
-from fluxtui.fleet.text import one_line
+from fluxtui.fleet.text import lines, one_line
 from fluxtui.kube.resources import Resource
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Happening(msgspec.Struct, frozen=True):
     warning: bool
     reason: str
     message: str
+    """Harmless, of one line or several."""
     kind: str
     """Kind, namespace and name are of the object that it happened to."""
     namespace: str
@@ -66,7 +67,7 @@ def happening(event: Mapping[str, Any]) -> Happening:
         first,
         event.get("type") == "Warning",
         one_line(str(event.get("reason") or "")),
-        one_line(str(event.get("message") or "")),
+        lines(str(event.get("message") or "")).strip(),
         one_line(str(involved.get("kind") or "")),
         one_line(str(involved.get("namespace") or "")),
         one_line(str(involved.get("name") or "")),

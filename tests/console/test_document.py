@@ -33,10 +33,24 @@ async def test_text_that_comes_while_the_widget_is_hidden_is_laid_out_when_it_sh
     ("text", "lines"),
     [
         ("label   some words and more", ["label   some ", "words and ", "more"]),
-        ("label   one-word-longer-than-any-line", ["label   one-w", "ord-longer", "-than-any-", "line"]),
-        ("short thirteen-long", ["short thirtee", "n-long"]),
+        ("label   one-word-longer-than-any-line", ["label   one-", "word-", "longer-", "than-any-", "line"]),
+        ("created ConfigMap/long/name", ["created ", "ConfigMap/", "long/name"]),
+        ("label   0123456789abcdef", ["label   01234", "56789abcde", "f"]),
     ],
 )
-def test_words_that_fit_into_no_line_break_where_they_are(text: str, lines: list[str]) -> None:
+def test_words_that_fit_into_no_line_break_at_their_joints(text: str, lines: list[str]) -> None:
     places = [0, *_breaks(text, 13, 10), len(text)]
     assert [text[start:end] for start, end in itertools.pairwise(places)] == lines
+
+
+async def test_lines_of_a_text_stay_lines_and_are_indented() -> None:
+    host = Host()
+    async with host.run_test(size=(24, 10)) as pilot:
+        document = host.query_one(Document)
+        document.set_text([Paragraph(Text("Progressing\nNamespace/shop created\nJob/b"), indent=4)])
+        await pilot.pause()
+        wrapped = [piece.text.plain for piece in document.lines]
+        assert wrapped == ["Progressing", "    Namespace/shop", "    created", "    Job/b"]
+        document.action_wrap()
+        cut = [piece.text.plain for piece in document.lines]
+        assert cut == ["Progressing", "    Namespace/shop created", "    Job/b"]

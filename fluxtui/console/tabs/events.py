@@ -18,11 +18,14 @@ from fluxtui.fleet.text import brief, span
 
 INDENT = 11
 """Continuation lines stand under the reason."""
+_DONE = "Succeeded"
+"""How the reasons of Flux's controllers end when a reconcile came out well."""
 
 
-def events(happenings: Sequence[Happening], ref: Ref, brush: Brush) -> list[Paragraph]:
-    """One paragraph an event; empty when there is none yet."""
-    return [_event(found, ref, brush) for found in reversed(happenings)]
+def events(happenings: Sequence[Happening], ref: Ref, brush: Brush, *, whole: bool = True) -> list[Paragraph]:
+    """One paragraph an event; empty when there is none yet. `whole`: messages of several lines keep them, else they
+    are folded to one."""
+    return [_event(found, ref, brush, whole=whole) for found in reversed(happenings)]
 
 
 def none_yet(brush: Brush, *, loading: bool) -> list[Paragraph]:
@@ -31,19 +34,24 @@ def none_yet(brush: Brush, *, loading: bool) -> list[Paragraph]:
     return [sentence(words, brush)]
 
 
-def _event(found: Happening, ref: Ref, brush: Brush) -> Paragraph:
+def _event(found: Happening, ref: Ref, brush: Brush, *, whole: bool) -> Paragraph:
     palette = brush.palette
     text = Text(moment(found.time, brush), palette.muted)
-    state = State.FAILED if found.warning else State.PROGRESSING
-    text.append(f" {brush.glyph(state)} ", palette.error if found.warning else palette.progress)
+    done = State.READY if found.reason.endswith(_DONE) else State.PROGRESSING
+    state = State.FAILED if found.warning else done
+    text.append(f" {brush.glyph(state)} ", brush.state(state))
     text.append(found.reason, palette.ink)
     if found.count > 1:
         text.append(f" {brush.glyphs.times}{found.count}", palette.muted)
     if not found.is_about(ref):
         text.append(f"  {found.kind} {found.name}", palette.muted)
-    message = brief(found.message)
-    if message:
-        text.append(f"  {message}", palette.error if found.warning else palette.ink)
+    style = palette.error if found.warning else palette.ink
+    parts = [brief(line) for line in found.message.splitlines()] if whole else [brief(found.message)]
+    parts = [part for part in parts if part]
+    if len(parts) == 1:
+        text.append(f"  {parts[0]}", style)
+    for part in parts if len(parts) > 1 else ():
+        text.append(f"\n{part}", style)
     return Paragraph(text, indent=INDENT)
 
 

@@ -60,7 +60,7 @@ def _recent(happenings: Sequence[Happening], ref: Ref, brush: Brush) -> Iterator
     if telling:
         yield BLANK
         yield heading("recent", brush)
-        yield from events(_together(telling)[-MOST_RECENT:], ref, brush)
+        yield from events(_together(telling)[-MOST_RECENT:], ref, brush, whole=False)
 
 
 def _together(happenings: Sequence[Happening]) -> list[Happening]:

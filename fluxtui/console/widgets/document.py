@@ -22,8 +22,13 @@ NO_BREAK = "\u00a0"
 """Drawn as a space, never broken at."""
 
 
+_JOINTS = frozenset("/,;:=@-_.|&?)]}")
+"""Behind these a word that fits into no line is broken rather than anywhere."""
+
+
 class Paragraph(NamedTuple):
-    """One logical line: its text, what it is about, and how far its continuation lines are indented."""
+    """One logical line, or several that belong together: the text, what it is about, and how far the lines behind the
+    first are indented."""
 
     text: Text
     target: Hashable | None = None
@@ -82,20 +87,22 @@ class Document(VirtualList[Piece]):
             known = before.get(id(paragraph))
             folded = known if known and known[0] is paragraph else (paragraph, self._fold(paragraph, width))
             self._folds[id(paragraph)] = folded
-            texts = folded[1] if self.wraps else [paragraph.text]
+            texts = folded[1] if self.wraps else _lines(paragraph)
             pieces += [Piece(number, part, text, paragraph.target) for part, text in enumerate(texts)]
         self.show(pieces)
 
     def _fold(self, paragraph: Paragraph, width: int) -> list[Text]:
-        text = paragraph.text
-        if text.cell_len <= width:
-            return [text]
-        indent = min(paragraph.indent, width // 2)
-        breaks = _breaks(text.plain, width, width - indent)
-        first, *rest = text.divide(breaks)
-        for part in (first, *rest):
-            part.rstrip()
-        return [first, *(Text(" " * indent).append_text(_without_lead(part)) for part in rest)]
+        folded: list[Text] = []
+        for line in _lines(paragraph):
+            if line.cell_len <= width:
+                folded.append(line)
+                continue
+            indent = min(paragraph.indent, width // 2)
+            first, *rest = line.divide(_breaks(line.plain, width, width - indent))
+            for part in (first, *rest):
+                part.rstrip()
+            folded += [first, *(Text(" " * indent).append_text(_without_lead(part)) for part in rest)]
+        return folded
 
     def key(self, line: Piece) -> Hashable:
         return (line.paragraph, line.part)
@@ -187,31 +194,42 @@ def _without_lead(text: Text) -> Text:
     return text[len(text.plain) - len(text.plain.lstrip(" ")) :]
 
 
-def _word(plain: str, start: int, most: int) -> int:
-    """Cells of the word that begins there, as far as it may matter: one longer than `most` is not worth a new line."""
-    return cell_len(plain[start : start + most + 1].partition(" ")[0])
+def _lines(paragraph: Paragraph) -> list[Text]:
+    """The lines that the text itself has; all but the first are indented."""
+    if "\n" not in paragraph.text.plain:
+        return [paragraph.text]
+    first, *rest = paragraph.text.split("\n")
+    return [first, *(Text(" " * paragraph.indent).append_text(line) for line in rest)]
 
 
 def _breaks(plain: str, width: int, later: int) -> list[int]:
-    """Where to break a text into lines of `width` cells, all but the first of `later`: behind spaces, else in a word.
+    """Where to break a line into lines of `width` cells, all but the first of `later`: behind spaces; a word that fits
+    into none of them behind the last of its joints there is room for, and where the room ends if it has none.
 
     No-break spaces hold together what belongs together.
     """
     found: list[int] = []
-    start = used = space = 0
+    start = used = space = joint = 0
     # Whether the line has anything but spaces yet: breaking behind its indentation would help nobody.
     inked = False
     for index, character in enumerate(plain):
         size = cell_len(character)
         room = later if found else width
         if used + size > room:
-            cut = space if space > start and _word(plain, space, later) <= later else index
+            word = plain[space : space + later + 1].partition(" ")[0]
+            fits = cell_len(word) <= later
+            if space > start and (fits or (joint <= space and not _JOINTS.isdisjoint(word))):
+                cut = space
+            else:
+                cut = joint if joint > max(start, space) else index
             found.append(cut)
             used = cell_len(plain[cut:index])
             start, inked = cut, bool(plain[cut:index].strip())
         used += size
         if character != " ":
             inked = True
+            if character in _JOINTS:
+                joint = index + 1
         elif inked:
             space = index + 1
     return found
