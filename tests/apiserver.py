@@ -82,7 +82,7 @@ def running(binaries: Path, state: Path) -> Iterator[Context]:
             process.terminate()
         for process in processes:
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -74,6 +74,6 @@ def test_the_console_starts_from_the_wheel(installed: Path, tmp_path: Path) -> N
     )
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     with Terminal([str(installed), "--kubeconfig", str(kubeconfig)], env=environment, size=(120, 32)) as terminal:
-        terminal.wait_for("nowhere", seconds=20)
+        terminal.wait_for("nowhere", seconds=60)
         terminal.send("Q")
-        assert terminal.wait(seconds=10) == 0
+        assert terminal.wait(seconds=60) == 0

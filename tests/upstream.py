@@ -66,7 +66,7 @@ async def controllers(context: Context, directory: Path, *flags: str, events: st
                 process.terminate()
         for process in processes:
             try:
-                await asyncio.wait_for(process.wait(), 10)
+                await asyncio.wait_for(process.wait(), 60)
             except TimeoutError:
                 process.kill()
                 await process.wait()

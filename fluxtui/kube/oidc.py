@@ -90,9 +90,11 @@ class OidcLogin:
             raise AuthError("the OIDC login has expired and has no refresh token; log in again")
         trust = Trust(read_pem(config, "idp-certificate-authority", "auth-provider").decode("utf-8", "replace"))
         context = context_for(trust, b"", b"", "auth-provider: idp-certificate-authority")
+        # Reading a module for the first time may take long, which is not the provider's fault.
+        requestor, refused = await asyncio.to_thread(_requestor)
         try:
             async with asyncio.timeout(TIMEOUT):
-                answer = await _exchange(config, context)
+                answer = await _exchange(config, context, requestor, refused)
         except TimeoutError:
             raise AuthError(f"the OIDC provider did not answer within {TIMEOUT:g} s") from None
         token = answer.get("id_token") if isinstance(answer, dict) else None
@@ -107,8 +109,7 @@ class OidcLogin:
         await asyncio.to_thread(_write_back, self._file, replaced)
 
 
-async def _exchange(config: dict[str, Any], context: Any) -> Any:
-    requestor_class, refused = await asyncio.to_thread(_requestor)
+async def _exchange(config: dict[str, Any], context: Any, requestor_class: Any, refused: type[Exception]) -> Any:
     requestor = requestor_class(config["client-id"], config.get("client-secret", ""), config["idp-issuer-url"])
     pair = f"{config['client-id']}:{config.get('client-secret', '')}".encode()
     headers = {**requestor._default_headers, "Authorization": f"Basic {base64.b64encode(pair).decode()}"}

@@ -20,7 +20,7 @@ def offered(words: str, position: int) -> set[str]:
         "COMP_WORDS": words,
         "COMP_CWORD": str(position),
     }
-    done = subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=120)
     assert done.stderr == ""
     return {line.partition(",")[2] for line in done.stdout.splitlines() if line}
 

@@ -21,7 +21,8 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.errors import NotFound
 from tests.cli.conftest import Fleet
 from tests.cli.test_diff import inventory
-from tests.fleet.live import controlled, create, eventually
+from tests.engine.polling import eventually
+from tests.fleet.live import controlled, create
 from tests.fleet.objects import flux
 
 Start = Callable[..., Awaitable[Fleet]]

@@ -10,7 +10,8 @@ from typing import Any
 from fluxtui.kube.client import Client
 from tests.cli.conftest import Fleet
 from tests.cli.test_get import watching
-from tests.fleet.live import create, eventually
+from tests.engine.polling import eventually
+from tests.fleet.live import create
 from tests.fleet.objects import flux
 
 Start = Callable[..., Awaitable[Fleet]]
@@ -117,7 +118,7 @@ async def test_mistakes(start: Start) -> None:
 async def test_watch_tells_new_events_once(start: Start) -> None:
     fleet = await two_clusters(start)
     async with watching(fleet, "events -w --for ks/apps -o json") as seen:
-        await eventually(lambda: len(seen.lines) == 3, within=20)
+        await eventually(lambda: len(seen.lines) == 3)
         await emit(fleet.clients["west"], "Kustomization/flux-system/apps", "Progressing", 0)
         await emit(fleet.clients["west"], "Kustomization/flux-system/infra", "Progressing", 0)
         await emit(fleet.clients["east"], "GitRepository/sources/fleet", "GitOperationSucceeded", 0)
@@ -132,7 +133,7 @@ async def test_watch_says_which_cluster_is_not_heard(start: Start) -> None:
     fleet = await two_clusters(start)
     await fleet.clusters["east"].faults.set("refuse")
     async with watching(fleet, "events --watch --types warning") as seen:
-        await eventually(lambda: len(seen.lines) == 2 and seen.complaints, within=20)
+        await eventually(lambda: len(seen.lines) == 2 and seen.complaints)
         assert await seen.interrupt() == 1
     assert seen.lines[1].split()[:2] == ["west", "flux-system"]
     assert seen.complaints[0].startswith("✗ east: ")

@@ -14,7 +14,8 @@ import yaml
 
 from fluxtui.kube.client import Client, PatchType
 from tests.cli.conftest import Fleet
-from tests.fleet.live import create, eventually
+from tests.engine.polling import eventually
+from tests.fleet.live import create
 from tests.fleet.objects import REVISION, failed, flux, ready
 
 Start = Callable[..., Awaitable[Fleet]]
@@ -130,7 +131,7 @@ async def test_a_dead_cluster_does_not_hide_the_others(start: Start) -> None:
 async def test_a_frozen_cluster_costs_the_timeout_and_no_more(start: Start) -> None:
     fleet = await two_clusters(start)
     await fleet.clusters["east"].faults.set("freeze")
-    result = await asyncio.wait_for(fleet.run("get", "ks", "--timeout", "500ms"), 20)
+    result = await asyncio.wait_for(fleet.run("get", "ks", "--timeout", "500ms"), 60)
     assert (result.exit_code, "west" in result.stdout) == (1, True)
     assert "no answer within 0.5" in result.stderr
 
@@ -214,7 +215,7 @@ class Watching:
 
     async def interrupt(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        return await asyncio.wait_for(self.process.wait(), 20)
+        return await asyncio.wait_for(self.process.wait(), 60)
 
 
 @asynccontextmanager
@@ -247,7 +248,7 @@ async def say(client: Client, name: str, message: str) -> None:
 async def test_watch_prints_what_changes_until_interrupted(start: Start) -> None:
     fleet = await two_clusters(start)
     async with watching(fleet, "get ks -w") as seen:
-        await eventually(lambda: len(seen.lines) == 3, within=20)
+        await eventually(lambda: len(seen.lines) == 3)
         await say(fleet.clients["west"], "apps", "all well")
         await eventually(lambda: len(seen.lines) == 4)
         assert await seen.interrupt() == 0
@@ -260,7 +261,7 @@ async def test_watch_of_a_dead_cluster_goes_on_with_the_others_and_says_so(start
     fleet = await two_clusters(start)
     await fleet.clusters["east"].faults.set("refuse")
     async with watching(fleet, "get ks -w -o name") as seen:
-        await eventually(lambda: seen.lines and seen.complaints, within=20)
+        await eventually(lambda: seen.lines and seen.complaints)
         assert await seen.interrupt() == 1
     assert seen.lines == ["west\tkustomization/flux-system/apps\n"]
     assert len(seen.complaints) == 1
@@ -271,10 +272,10 @@ async def test_watch_takes_up_a_cluster_that_comes_back(start: Start) -> None:
     fleet = await two_clusters(start)
     await fleet.clusters["east"].faults.set("refuse")
     async with watching(fleet, "get ks apps -w -o json --status-selector ready=true") as seen:
-        await eventually(lambda: bool(seen.complaints), within=20)
+        await eventually(lambda: bool(seen.complaints))
         assert not seen.lines
         await fleet.clusters["east"].faults.set("")
-        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await eventually(lambda: len(seen.lines) == 1)
         await say(fleet.clients["west"], "apps", "all well")
         await eventually(lambda: len(seen.lines) == 2)
         assert await seen.interrupt() == 0
@@ -292,18 +293,18 @@ async def test_watch_prints_what_goes_and_what_comes_again(start: Start) -> None
     west = fleet.clients["west"]
     apps = flux("ks", "apps", failed(message="no such file"), spec=KS)
     async with watching(fleet, "get ks -w --context west --no-headers") as seen:
-        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await eventually(lambda: len(seen.lines) == 1)
         await remove(west, "apps")
         await eventually(lambda: len(seen.lines) == 2)
         await create(west, apps)
         await eventually(lambda: "no such file" in seen.lines[-1])
         # What goes while nobody watches is missing from the next list.
         await fleet.clusters["west"].faults.set("refuse")
-        await eventually(lambda: bool(seen.complaints), within=20)
+        await eventually(lambda: bool(seen.complaints))
         await fleet.clusters["west"].faults.set("")
         await remove(west, "apps")
         fleet.clusters["west"].store.compact()
-        await eventually(lambda: "Deleted" in seen.lines[-1], within=20)
+        await eventually(lambda: "Deleted" in seen.lines[-1])
         assert await seen.interrupt() == 0
     assert [line.split()[:2] for line in (*seen.lines[:2], seen.lines[-1])] == [
         ["apps", "Failed"],
@@ -318,7 +319,7 @@ async def test_watch_tells_again_of_what_fails_again(start: Start) -> None:
     resource = await west.resource_for(("kustomize.toolkit.fluxcd.io", "", "Kustomization"))
     broken = {"status": {"conditions": [failed(message="no such file")]}}
     async with watching(fleet, "get ks -w -o json --status-selector ready=false --context west") as seen:
-        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await eventually(lambda: len(seen.lines) == 1)
         await say(west, "apps", "all well")
         await west.patch(resource, "apps", "flux-system", broken, type=PatchType.MERGE, subresource="status")
         await eventually(lambda: len(seen.lines) == 2)
@@ -340,7 +341,7 @@ async def test_a_lease_that_is_not_renewed_makes_the_objects_overdue(start: Star
     result = await fleet.run("get", "all", "-A", "--status-selector", "state=overdue", "-o", "name")
     assert result.stdout == "east\tkustomization/flux-system/apps\n"
     async with watching(fleet, "get ks -w --status-selector state=overdue") as seen:
-        await eventually(lambda: len(seen.lines) == 2, within=20)
+        await eventually(lambda: len(seen.lines) == 2)
         assert await seen.interrupt() == 0
     assert "kustomize-controller does not renew its lease" in seen.lines[1]
 
@@ -371,8 +372,8 @@ async def test_kinds_of_the_family_that_nobody_knows_are_among_all(start: Start)
     result = await fleet.run("get", "all", "-A", "--status-selector", "kind=widget", "-o", "name")
     assert result.stdout == "east\twidget/flux-system/it\n"
     async with watching(fleet, "get all -w -o name --status-selector kind=widget --context east") as seen:
-        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await eventually(lambda: len(seen.lines) == 1)
         assert await seen.interrupt() == 0
     async with watching(fleet, "get wigdets -w --context east") as seen:
-        assert await asyncio.wait_for(seen.process.wait(), 20) == 1
+        assert await asyncio.wait_for(seen.process.wait(), 60) == 1
     assert seen.complaints == ["✗ east: the cluster serves no kind wigdets\n"]

@@ -19,7 +19,8 @@ from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.errors import KubeError, NotFound
 from fluxtui.kube.kubeconfig import Context
 from tests.cli.conftest import Fleet
-from tests.fleet.live import create, eventually
+from tests.engine.polling import eventually
+from tests.fleet.live import create
 from tests.fleet.objects import flux, ready
 
 Object = dict[str, Any]

@@ -12,7 +12,8 @@ from typing import Any
 from fluxtui.kube.client import Client
 from tests.cli.conftest import Fleet
 from tests.cli.test_get import watching
-from tests.fleet.live import LEASES, create, eventually
+from tests.engine.polling import eventually
+from tests.fleet.live import LEASES, create
 from tests.fleet.test_fleet import deployment
 
 Start = Callable[..., Awaitable[Fleet]]
@@ -127,7 +128,7 @@ async def test_the_engines_file(start: Start, tmp_path: Path) -> None:
     result = await fleet.run("logs", "-o", "json", "--tail", "2", "--context", "east")
     assert messages(result.stdout) == ["east east 2"]
     async with watching(fleet, "logs -f -o json --context east") as seen:
-        await eventually(lambda: len(seen.lines) == 2, within=20)
+        await eventually(lambda: len(seen.lines) == 2)
         with path.open("a") as file:
             file.write(json.dumps(line("east 3", cluster="east")) + "\n")
         await eventually(lambda: len(seen.lines) == 3)
@@ -139,7 +140,7 @@ async def test_following_goes_on_with_new_pods(start: Start) -> None:
     async with watching(fleet, "logs --follow -o json --kind HelmRelease --context west") as seen:
         helm = {"controllerKind": "HelmRelease", "name": "web"}
         await controller(fleet.clients["west"], "helm-controller", line("upgraded", **helm), line("not of interest"))
-        await eventually(lambda: len(seen.lines) == 1, within=20)
+        await eventually(lambda: len(seen.lines) == 1)
         assert await seen.interrupt() == 0
     assert messages("".join(seen.lines)) == ["west upgraded"]
     assert seen.complaints == []

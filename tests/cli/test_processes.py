@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Fleet
-from tests.fleet.live import create, eventually
+from tests.engine.polling import eventually
+from tests.fleet.live import create
 from tests.fleet.objects import failed, flux, ready
 
 Start = Callable[..., Awaitable[Fleet]]
@@ -44,7 +45,7 @@ async def test_a_reader_that_has_gone_ends_the_program_quietly(start: Start, wor
         )
     finally:
         os.close(writing)
-    _, said = await asyncio.wait_for(process.communicate(), 30)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, said.decode()) == (141, "")
 
 
@@ -56,9 +57,9 @@ async def test_an_interruption_ends_the_program_quietly(start: Start, words: str
     process = await asyncio.create_subprocess_exec(
         *command(fleet, words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    await eventually(lambda: connected(process.pid), within=20)
+    await eventually(lambda: connected(process.pid))
     process.send_signal(signal.SIGINT)
-    out, said = await asyncio.wait_for(process.communicate(), 20)
+    out, said = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, out, said.decode().strip()) == (130, b"", "interrupted")
 
 
@@ -85,7 +86,7 @@ async def test_colour_is_for_terminals_that_want_it(start: Start, variables: dic
     assert "✗ Failed" in text
     assert ("\x1b[31m" in text) is coloured
     piped = await asyncio.to_thread(
-        subprocess.run, command(fleet, "get ks"), env=environment, capture_output=True, text=True, timeout=60
+        subprocess.run, command(fleet, "get ks"), env=environment, capture_output=True, text=True, timeout=120
     )
     assert "Failed" in piped.stdout
     assert "\x1b" not in piped.stdout
@@ -106,7 +107,7 @@ def on_a_terminal(words: list[str], environment: dict[str, str]) -> str:
         pass
     finally:
         os.close(ours)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
     assert process.returncode == 0
     return b"".join(chunks).decode()
 
@@ -116,7 +117,7 @@ async def test_a_terminal_that_knows_ascii_only(start: Start) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     for words in ("get ks", "tree ks apps", "check"):
         done = await asyncio.to_thread(
-            subprocess.run, command(fleet, words), env=environment, capture_output=True, timeout=60
+            subprocess.run, command(fleet, words), env=environment, capture_output=True, timeout=120
         )
         assert b"Traceback" not in done.stderr, words
         assert done.stdout.isascii(), words

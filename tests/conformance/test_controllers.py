@@ -103,7 +103,7 @@ class Side:
         async def gone() -> bool:
             return not wanted & {obj["metadata"]["name"] for obj in await self.all(kind)}
 
-        await eventually(gone, 60, 0.2)
+        await eventually(gone, 120, 0.2)
 
     async def seen(self) -> dict[str, str]:
         """All Flux objects and what they have applied."""
@@ -174,14 +174,14 @@ async def assert_same(sides: list[Side], revision: str) -> None:
         different = differences(*await both(*(side.seen() for side in sides)))
         return not different
 
-    await eventually(settled, 150, 0.5)
+    await eventually(settled, 400, 0.5)
     # What fails is tried again now and then, so both have to be looked at in a moment when neither does.
     with contextlib.suppress(AssertionError):
-        await eventually(alike, 40, 0.5)
+        await eventually(alike, 120, 0.5)
     assert different == ""
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_a_user_sees_the_same(contexts: tuple[Context, Context], repository: Repository, tmp_path: Path) -> None:
     if not http_backend():
         pytest.skip("this git has no http-backend")
@@ -228,5 +228,5 @@ async def assert_same_end(sides: list[Side]) -> None:
         return not different
 
     with contextlib.suppress(AssertionError):
-        await eventually(alike, 10, 0.5)
+        await eventually(alike, 60, 0.5)
     assert different == []

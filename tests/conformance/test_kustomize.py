@@ -63,7 +63,7 @@ def ours(directory: Path) -> str | None:
     phases=tuple(Phase) if "FLUXTUI_EXAMPLES" in os.environ else (Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )
-@pytest.mark.timeout(0 if "FLUXTUI_EXAMPLES" in os.environ else 180)
+@pytest.mark.timeout(0 if "FLUXTUI_EXAMPLES" in os.environ else 900)
 @given(files=overlays())
 def test_overlays_are_built_alike(files: Files) -> None:
     with tempfile.TemporaryDirectory() as root:

@@ -136,7 +136,7 @@ async def running(
         yield pilot, screen
 
 
-async def until(pilot: Pilot[Any], so: Callable[[], object], within: float = 10.0) -> None:
+async def until(pilot: Pilot[Any], so: Callable[[], object], within: float = 60.0) -> None:
     """Wait until something is so; fails with what it was."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within

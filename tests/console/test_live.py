@@ -195,8 +195,8 @@ async def test_a_fault_of_one_cluster_freezes_nothing_and_leaves_no_ghosts(
         erase(fleet["bad"], "old")
         await plant(fleet["bad"], [world.kustomization("new")])
         await fleet["bad"].faults.clear()
-        await until(pilot, lambda: names(screen, "bad") == {"apps", "new"}, within=30)
-        await until(pilot, lambda: not screen.fleet.mirror.clusters["bad"].is_lost, within=30)
+        await until(pilot, lambda: names(screen, "bad") == {"apps", "new"})
+        await until(pilot, lambda: not screen.fleet.mirror.clusters["bad"].is_lost)
 
 
 async def test_an_engine_is_started_and_stopped_from_the_console_and_its_state_stands_on_the_cluster(
@@ -213,16 +213,14 @@ async def test_an_engine_is_started_and_stopped_from_the_console_and_its_state_s
             await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
             await pilot.press("y")
             await until(pilot, lambda: any("engine starts" in line for line in shown(screen)))
-            await until(pilot, lambda: any("embedded engine" in line for line in shown(screen)), within=60.0)
+            await until(pilot, lambda: any("embedded engine" in line for line in shown(screen)))
             await until(pilot, lambda: any("It goes on when" in message for message in messages(pilot.app)))
             assert control.engines.pid(context)
             await pilot.press("ctrl+e")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
             await pilot.press("y")
-            await until(
-                pilot, lambda: any("Nobody reconciles" in message for message in messages(pilot.app)), within=60.0
-            )
-            await until(pilot, lambda: any("no controllers" in line for line in shown(screen)), within=60.0)
+            await until(pilot, lambda: any("Nobody reconciles" in message for message in messages(pilot.app)))
+            await until(pilot, lambda: any("no controllers" in line for line in shown(screen)))
         finally:
             await control.engines.stop(context)
 

@@ -91,7 +91,7 @@ class Api:
         events: list[Object] = []
         headers = {"Authorization": f"Bearer {self.token}"}
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(60),
             self.session.get(
                 self.server + self.path(plural, group=group), params={"watch": "true", **params}, headers=headers
             ) as response,

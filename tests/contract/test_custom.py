@@ -43,7 +43,7 @@ SCHEMA: Object = {
 
 async def answers(api: Api, path: str, status: int) -> None:
     """Ask until the answer has a status."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             if (await api.send("GET", path)).status == status:
                 return

@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
+WITHIN = 60.0
+"""Seconds that a state may take to come: no test waits so long, unless something is broken or the machine is busy."""
 
-async def eventually(check: Callable[[], T | Awaitable[T]], within: float = 15.0, every: float = 0.02) -> T:
+
+@overload
+async def eventually(check: Callable[[], Awaitable[T | None]], within: float = ..., every: float = ...) -> T: ...
+@overload
+async def eventually(check: Callable[[], T | None], within: float = ..., every: float = ...) -> T: ...
+async def eventually(check: Callable[[], Any], within: float = WITHIN, every: float = 0.02) -> Any:
     """The first true value `check` (a function or coroutine function) returns; fails after `within` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     while True:
         found = check()
-        value: T = await found if inspect.isawaitable(found) else found
+        value = await found if inspect.isawaitable(found) else found
         if value:
             return value
         assert loop.time() < deadline, f"not within {within} s; last seen: {value!r}"

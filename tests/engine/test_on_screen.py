@@ -58,10 +58,10 @@ async def test_a_commit_during_a_fault_is_seen_when_it_is_over(
             return len(rows) == 2 and all("✓" in row for row in rows)
 
         async with running(Engine(QUICK, tmp_path / "storage", "fluxtui_one"), context):
-            await live.until(pilot, lambda: seen(head), within=30)
+            await live.until(pilot, lambda: seen(head))
             await fleet["alpha"].faults.set(fault)
             head = await asyncio.to_thread(repository.commit, "two", {"settings/settings.yaml": config_map("two")})
             await asyncio.sleep(SHORT)
             await fleet["alpha"].faults.clear()
-            await live.until(pilot, lambda: seen(head), within=30)
-            await live.until(pilot, lambda: not any("⌁" in line for line in live.shown(screen)), within=30)
+            await live.until(pilot, lambda: seen(head))
+            await live.until(pilot, lambda: not any("⌁" in line for line in live.shown(screen)))

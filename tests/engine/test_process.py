@@ -128,7 +128,7 @@ async def test_a_stop_does_not_wait_for_a_remote_that_says_nothing(
     async with await asyncio.start_server(swallow, "127.0.0.1", 0) as silent:
         await create(client, f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/x.git")
         settings = msgspec.structs.replace(QUICK, drain_deadline=0.2)
-        async with asyncio.timeout(15), running(Engine(settings, tmp_path / "storage", "fluxtui_one"), context):
+        async with asyncio.timeout(60), running(Engine(settings, tmp_path / "storage", "fluxtui_one"), context):
             await asked.wait()
     assert (await lease(client))["spec"]["holderIdentity"] == ""
     assert [path for path in (tmp_path / "storage").iterdir() if path.name.startswith(".tmp-")] == []
@@ -235,7 +235,7 @@ async def test_nothing_is_written_once_the_leases_are_lost(
     await create(client, repository.url)
     engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
     async with running(engine, context):
-        await asyncio.wait_for(fetching.wait(), 15)
+        await asyncio.wait_for(fetching.wait(), 60)
         for name in ("source", "kustomize", "helm"):
             taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
             # Without a resourceVersion: the engine renews these Leases at the same time.
@@ -264,13 +264,13 @@ async def test_leases_lost_while_stopping_do_not_hold_up_the_stop(
 
     monkeypatch.setattr(Git, "checkout", held_up)
     await create(client, repository.url)
-    engine = Engine(msgspec.structs.replace(QUICK, drain_deadline=50), tmp_path / "storage", "fluxtui_one")
+    engine = Engine(msgspec.structs.replace(QUICK, drain_deadline=3600), tmp_path / "storage", "fluxtui_one")
     async with running(engine, context) as task:
-        await asyncio.wait_for(fetching.wait(), 15)
+        await asyncio.wait_for(fetching.wait(), 60)
         engine.stop.set()
         taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
         await client.patch(LEASES, LEASE, "flux-system", {"spec": taken}, type=PatchType.MERGE)
-        await asyncio.wait((task,), timeout=15)
+        await asyncio.wait((task,), timeout=60)
         assert task.done()
     assert (await lease(client))["spec"]["holderIdentity"] == "upstream_1"
 
@@ -304,7 +304,7 @@ async def test_the_command_reconciles_says_ready_and_stops_in_order(
     storage = tmp_path / "storage"
     process = await start("--kubeconfig", str(kubeconfig), "--storage-path", str(storage))
     assert process.stdout is not None
-    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
     assert line["ready"]
     assert line["pid"] == process.pid
     assert [cluster["state"] for cluster in line["clusters"]] == ["leading"]
@@ -314,7 +314,7 @@ async def test_the_command_reconciles_says_ready_and_stops_in_order(
     assert second.returncode == 2
     assert b"another engine uses" in errors
     process.send_signal(signal.SIGTERM)
-    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    output, errors = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, output) == (0, b"")
     assert (await lease(client))["spec"]["holderIdentity"] == ""
     logged = [json.loads(entry) for entry in errors.splitlines()]
@@ -332,7 +332,7 @@ async def test_a_killed_engine_is_back_at_once_with_its_artifacts(
     for last in (False, True):
         process = await start(*arguments)
         assert process.stdout is not None
-        line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+        line = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
         assert [cluster["state"] for cluster in line["clusters"]] == ["leading"]
         urls.append(line["artifacts"])
         await eventually(lambda: revision(client))
@@ -363,8 +363,8 @@ async def test_nothing_to_reconcile_is_exit_code_1(tmp_path: Path, context: Cont
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", dead)
     process = await start("--kubeconfig", str(kubeconfig), "--storage-path", str(tmp_path / "storage"))
     assert process.stdout is not None
-    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
     assert line["clusters"][0]["state"] == "unreachable"
     process.send_signal(signal.SIGINT)
-    await asyncio.wait_for(process.communicate(), 20)
+    await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1

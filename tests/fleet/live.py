@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -21,25 +21,12 @@ from fluxtui.kube.kubeconfig import Context, load
 from fluxtui.kube.resources import Resource
 from fluxtui.kube.watch import watch
 from fluxtui.sandbox.cluster import SandboxCluster
+from tests.engine.polling import eventually
 
-T = TypeVar("T")
 Object = dict[str, Any]
 
 CRDS = all_crds()
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
-
-
-async def eventually(check: Callable[[], T | Awaitable[T]], within: float = 15.0) -> T:
-    """The first true value that `check` gives; fails when there is none in so many seconds."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while True:
-        found = check()
-        value: T = await found if isinstance(found, Awaitable) else found
-        if value:
-            return value
-        assert loop.time() < deadline, f"not within {within:g} s; last seen: {value!r}"
-        await asyncio.sleep(0.01)
 
 
 def context_of(cluster: SandboxCluster, tmp_path: Any) -> Context:

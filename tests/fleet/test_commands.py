@@ -23,8 +23,9 @@ from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.rows import row_of
 from fluxtui.kube.client import Client
 from fluxtui.kube.errors import Unreachable
+from tests.engine.polling import eventually
 from tests.fleet.conftest import Start
-from tests.fleet.live import controlled, create, eventually, running
+from tests.fleet.live import controlled, create, running
 from tests.fleet.objects import SECONDS, ago, failed, flux, ready, ref
 
 GIT = {"url": "https://example.com/fleet"}

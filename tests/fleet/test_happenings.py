@@ -19,8 +19,9 @@ from fluxtui.fleet.happenings import Happening, happening
 from fluxtui.fleet.logs import LogLine, about, follow_logs
 from fluxtui.fleet.refs import Ref
 from fluxtui.kube.client import Client
+from tests.engine.polling import eventually
 from tests.fleet.conftest import Start
-from tests.fleet.live import create, eventually, running
+from tests.fleet.live import create, running
 from tests.fleet.objects import flux, ready, ref
 from tests.fleet.test_fleet import KS, applied, deployment, names
 

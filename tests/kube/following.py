@@ -13,7 +13,7 @@ from fluxtui.kube.resources import Resource
 from fluxtui.kube.watch import Batch, Phase, Timing, WatchState, watch
 from tests.kube.support import CONFIG_MAPS, context
 
-FAST = Timing(recheck=0.1, idle=0.3, max_pause=0.2)
+FAST = Timing(recheck=0.1, max_pause=0.2)
 
 
 class Mirror:

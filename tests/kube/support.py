@@ -29,7 +29,7 @@ def context(server: str, user: dict[str, Any] | None = None, **cluster: Any) -> 
     return Context("test", "test", "/test/config", server, cluster={"server": server, **fields}, user=user or {})
 
 
-async def until(true: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait until `true()` is, or fail."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import types
 
 import pytest
 
 from fluxtui.kube.errors import KubeError, NotFound, Unreachable
 from fluxtui.kube.gate import OPENING_PATIENCE, OPENINGS, Gate
-from fluxtui.kube.liveness import Liveness, full_jitter
+from fluxtui.kube.liveness import QUIET, Liveness, full_jitter
 
 pytestmark = pytest.mark.looptime
 
@@ -153,6 +155,30 @@ async def test_an_hour_of_silence_costs_few_questions_and_ends_at_once() -> None
         back = loop.time()
     assert loop.time() - back <= 31
     assert liveness.is_up()
+
+
+class Stream:
+    """Something open."""
+
+    def abort(self, error: Exception) -> None:
+        """A server that answers is left alone."""
+        raise AssertionError(error)
+
+
+async def test_a_busy_server_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = types.SimpleNamespace(monotonic=asyncio.get_running_loop().time, time=time.time)
+    monkeypatch.setattr("fluxtui.kube.liveness.time", clock)
+    server, liveness = Server(), Liveness()
+    liveness.opened(Stream())
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(liveness.watch(server.probe))
+        for _ in range(50):
+            await asyncio.sleep(QUIET - 1)
+            liveness.heard()
+        assert server.asked == 0
+        await asyncio.sleep(QUIET + 1)
+        assert server.asked == 1
+        watching.cancel()
 
 
 async def test_any_answer_is_a_sign_of_life() -> None:

@@ -14,7 +14,7 @@ from fluxtui.kube.limits import raise_open_files
 def loaded(statement: str) -> set[str]:
     """Modules of a fresh interpreter after a statement."""
     code = f"import sys; {statement}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     return set(done.stdout.split())
 
 

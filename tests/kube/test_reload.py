@@ -28,7 +28,7 @@ class Follower:
 
     async def gets(self, true: Callable[[], Any]) -> None:
         """Wait until `true()` is."""
-        await until(true, 8)
+        await until(true)
 
 
 @asynccontextmanager
@@ -136,5 +136,5 @@ async def test_a_change_from_before_the_watch_is_told(tmp_path: Path) -> None:
     current = kubeconfig.load([str(path)])
     write(path, entry("a"), entry("b"))
     async with aclosing(kubeconfig.watch_files([str(path)], {}, current=current)) as changes:
-        config = await asyncio.wait_for(anext(changes), 8)
+        config = await asyncio.wait_for(anext(changes), 60)
     assert [context.id for context in config.contexts] == ["a", "b"]

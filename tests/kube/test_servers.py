@@ -188,7 +188,7 @@ async def test_logs_are_followed_until_the_pod_is_gone() -> None:
         uid = (await client.create(pods, pod))["metadata"]["uid"]
         cluster.logs.write(uid, "app", "one")
         lines: list[bytes] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for line in client.logs("web", "default", follow=True):
                 lines.append(line)
                 if len(lines) == 1:

@@ -98,11 +98,9 @@ async def test_events_may_come_in_any_pieces() -> None:
 async def test_a_cut_stream_is_taken_up_where_it_stopped() -> None:
     async with scripted() as api, following(api.url) as mirror:
         await until(lambda: api.watches)
-        await api.put("a")
         bookmark = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": "170"}}
-        await api.send(event("BOOKMARK", bookmark))
+        await api.send(event("ADDED", config_map("a", 101)), event("BOOKMARK", bookmark))
         await until(lambda: "a" in mirror.objects)
-        await asyncio.sleep(0.01)
         api.cut()
         await until(lambda: len(api.seen("watch")) == 2 and api.watches)
         assert api.seen("watch")[1].query["resourceVersion"] == "170"

@@ -35,5 +35,5 @@ print(problems)
 
 
 def test_the_first_builds_of_a_process_may_be_at_the_same_time() -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout, done.stderr[-300:]) == (0, "[]\n", "")

@@ -41,7 +41,7 @@ async def helm(sandbox: SandboxCluster, tmp_path: Path) -> Helm:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(50):
+            async with asyncio.timeout(60):
                 out, err = await process.communicate()
         finally:
             if process.returncode is None:

@@ -58,7 +58,7 @@ class Kubectl:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(60):
                 yield process
         finally:
             if process.returncode is None:

@@ -34,7 +34,7 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
     process = await start(*arguments)
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             yield process, json.loads(await process.stdout.readline())
     finally:
         if process.returncode is None:
@@ -45,7 +45,7 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
 async def refused(*arguments: str) -> tuple[int, str]:
     """Exit code and stderr of a start that must not come to serve."""
     process = await start(*arguments)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert out == b""
     return process.returncode or 0, err.decode()

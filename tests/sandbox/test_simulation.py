@@ -256,7 +256,7 @@ async def test_logs_are_followed_to_their_end(world: World, sandbox: SandboxClus
     url = world.server + world.path("pods", "one", part="log")
     uid = (await world.get("pods", "one")).body["metadata"]["uid"]
     params = {"follow": "true", "tailLines": "1"}
-    async with asyncio.timeout(15), world.session.get(url, params=params, headers=headers) as response:
+    async with asyncio.timeout(60), world.session.get(url, params=params, headers=headers) as response:
         async for line in response.content:
             followed.append(line.decode().strip())
             if len(followed) == 1:

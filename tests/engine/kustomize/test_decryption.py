@@ -175,7 +175,7 @@ async def test_openpgp(world: World, openpgp: tuple[Path, str, bytes]) -> None:
     await secret(world, "keys", **{"fleet.asc": exported})
     await world.kustomization("apps", decryption=DECRYPTION)
     async with world.running():
-        await world.ready("apps", within=30)
+        await world.ready("apps")
     assert await data_of(world, "a") == {"k": b"hidden"}
 
 

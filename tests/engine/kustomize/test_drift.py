@@ -67,13 +67,13 @@ async def test_a_foreign_change_is_corrected_and_reported(streams: World) -> Non
             async def corrected() -> bool:
                 return await value(world) == "ours"
 
-            await eventually(corrected, 5)
+            await eventually(corrected)
         await world.delete("ConfigMap", "b", "default")
 
         async def restored() -> bool:
             return await value(world, "b") == "ours"
 
-        await eventually(restored, 5)
+        await eventually(restored)
     events = [(reason, message) for _, reason, message in await world.events("apps")]
     corrected_by = "ConfigMap/default/a configured: it had been changed by kubectl-edit"
     assert ("DriftCorrected", corrected_by) in events

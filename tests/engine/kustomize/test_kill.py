@@ -104,9 +104,9 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(
     async with engine(context, tmp_path) as process:
         aim(process.pid)
         if sort is deletes:
-            await world.ready("apps", within=30)
+            await world.ready("apps")
             await asyncio.to_thread(leave, repository, NAMES[15:])
-        await asyncio.wait_for(process.wait(), 30)
+        await asyncio.wait_for(process.wait(), 60)
     killed = await uids(world)
     assert 0 < len(killed) < len(NAMES)
     # What was applied is owned: another revision without it takes it away.
@@ -117,7 +117,7 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(
             return set(await uids(world)) == set(NAMES[20:])
 
         await eventually(as_wanted, 60)
-        status: dict[str, Any] = await world.ready("apps", within=30)
+        status: dict[str, Any] = await world.ready("apps")
     after = await uids(world)
     assert {name: after[name] for name in killed if name in after} == {
         name: uid for name, uid in killed.items() if name in after

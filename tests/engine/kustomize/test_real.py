@@ -46,7 +46,7 @@ async def world(server: tuple[Context, Path], tmp_path: Path) -> AsyncIterator[W
             found = await client.resources(refresh=True)
             return all(found.by_plural(plural) for plural in ("kustomizations", "gitrepositories"))
 
-        await eventually(served, 30)
+        await eventually(served)
         world = World(client, store, tmp_path)
         yield world
         resource = await world.resource("Kustomization")
@@ -75,9 +75,9 @@ async def test_drift_by_the_same_manager_again_and_again(world: World, monkeypat
             async def corrected() -> bool:
                 return await value(world) == "ours"
 
-            await eventually(corrected, 10)
+            await eventually(corrected)
         await world.delete("ConfigMap", "a", "default")
-        await eventually(corrected, 10)
+        await eventually(corrected)
         await world.delete("Kustomization", "drift")
         await world.gone("Kustomization", "drift", "flux-system")
     messages = [message for _, reason, message in await world.events("drift") if reason == "DriftCorrected"]
@@ -103,7 +103,7 @@ async def test_custom_health_of_a_custom_resource(world: World) -> None:
         async def checking() -> bool:
             return (await world.condition("cel", "Healthy")).get("status") == "Unknown"
 
-        await eventually(checking, 20)
+        await eventually(checking)
         await world.ready("cel", await world.publish({**files, "w.yaml": widget("done")}))
 
 

@@ -134,7 +134,7 @@ class World:
         conditions = (await self.status(name)).get("conditions") or []
         return next((item for item in conditions if item["type"] == type), {})
 
-    async def settled(self, name: str, reason: str, message: str = "", within: float = 15.0) -> Object:
+    async def settled(self, name: str, reason: str, message: str = "", within: float = 60.0) -> Object:
         """The status of a Kustomization once its Ready condition has a reason and a message that contains a text."""
 
         async def check() -> Object | None:
@@ -150,7 +150,7 @@ class World:
             raise AssertionError(f"{name} did not become {reason} {message!r}: {await self.status(name)}") from None
         return found
 
-    async def ready(self, name: str, revision: str = "", within: float = 15.0) -> Object:
+    async def ready(self, name: str, revision: str = "", within: float = 60.0) -> Object:
         """The status of a Kustomization once it has applied a revision."""
         return await self.settled(name, "ReconciliationSucceeded", f"Applied revision: {revision}", within)
 
