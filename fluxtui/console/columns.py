@@ -10,6 +10,7 @@ from rich.style import Style
 from fluxtui.console.cells import KIND_WIDTH, Cells
 from fluxtui.console.glyphs import UNICODE, Glyphs
 from fluxtui.console.themes import Palette
+from fluxtui.fleet import failures
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.failures import Spread, failure_of, spread
 from fluxtui.fleet.lines import Line, LineType
@@ -203,7 +204,10 @@ def _heading(line: Line, brush: Brush) -> Cells:
             right=count_cells(counts, brush),
         )
     clusters = len({ref.cluster for ref in line.members})
-    where = f"{clusters} clusters" if clusters != 1 else next((ref.cluster for ref in line.members), "")
+    where = f"{clusters} clusters" if clusters != 1 else next((one_line(ref.cluster) for ref in line.members), "")
+    waiting = len(failures.waiting(line, brush.mirror))
+    if waiting:
+        where += f" {brush.glyphs.separator} {waiting} wait{'s' * (waiting == 1)} for it"
     worst = min((State(index) for index, count in enumerate(counts) if count), default=State.UNKNOWN)
     return Cells(
         depth=line.depth,

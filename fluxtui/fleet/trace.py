@@ -180,12 +180,16 @@ def root_cause(mirror: Mirror, ref: Ref) -> tuple[Ref, ...]:
         row = mirror.rows.get(chain[-1])
         if row is None or (row.state == State.SUSPENDED and len(chain) > 1):
             break
-        suspects = [other for other in (*row.depends, row.source, *_chart_of(mirror, row)) if other is not None]
-        guilty = next((other for other in suspects if other not in chain and _blocks(mirror, other)), None)
+        guilty = next((other for other in needed(mirror, row) if other not in chain and _blocks(mirror, other)), None)
         if guilty is None:
             break
         chain.append(guilty)
     return tuple(chain)
+
+
+def needed(mirror: Mirror, row: Row) -> list[Ref]:
+    """What a row can't become ready without: its dependencies, its source, the chart made for it."""
+    return [other for other in (*row.depends, row.source, *_chart_of(mirror, row)) if other is not None]
 
 
 def _is_bad(row: Row) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fluxtui.api.kinds import Category
+from fluxtui.fleet import failures
 from fluxtui.fleet.branches import Branch, Child
 from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.failures import failure_of, spread
@@ -161,6 +162,55 @@ def test_by_failure_the_same_message_is_one_line() -> None:
     mirror.upsert("east", [flux("ks", "apps", ready())])
     mirror.upsert("west", [flux("ks", "apps", ready())])
     assert draw(mirror, Shape(View.FAILURE)) == ["- no failures"]
+
+
+def waits(name: str, *others: str, message: str = "") -> dict[str, Any]:
+    words = message or f"dependency 'flux-system/{others[0]}' is not ready"
+    spec = GIT | {"dependsOn": [{"name": other} for other in others]}
+    return flux("ks", name, failed("DependencyNotReady", words), spec=spec)
+
+
+def test_what_waits_for_a_failure_hangs_below_it() -> None:
+    broken = flux("git", "fleet", failed("GitOperationFailed", "authentication required"))
+    infra = flux("ks", "infra", failed("ArtifactFailed", "Source artifact not found"), spec=GIT)
+    mirror = mirror_of(
+        east=[broken, infra, waits("apps", "infra"), waits("canary", "apps")],
+        west=[broken, flux("ks", "lone", failed("BuildFailed", "no such file"), spec=GIT)],
+    )
+    lines = Tree(mirror).flatten(Shape(View.FAILURE))
+    assert draw(mirror, Shape(View.FAILURE)) == ["> authentication required 5", "> no such file 1"]
+    assert [found.name for found in failures.waiting(lines[0], mirror)] == ["infra", "apps", "canary"]
+    assert failures.waiting(lines[1], mirror) == []
+    assert draw(mirror, Shape(View.FAILURE, {lines[0].key})) == [
+        "v authentication required 5",
+        "  - git fleet east",
+        "    - ks infra",
+        "      - ks apps",
+        "        - ks canary",
+        "  - git fleet west",
+        "> no such file 1",
+    ]
+    narrowed = Shape(View.FAILURE, query=Query.parse("kind=ks cluster=east"))
+    assert draw(mirror, narrowed) == ["> Source artifact not found 3"]
+
+
+def test_those_that_wait_for_each_other_in_a_circle_are_failures() -> None:
+    circle = [waits("a", "b", message="waits"), waits("b", "a", message="waits"), waits("c", "a", message="waits too")]
+    mirror = mirror_of(east=circle)
+    line = Tree(mirror).flatten(Shape(View.FAILURE))[0]
+    assert draw(mirror, Shape(View.FAILURE, {line.key})) == [
+        "v waits 3",
+        "  - ks a east",
+        "    - ks c",
+        "  - ks b east",
+    ]
+
+
+def test_a_chain_of_any_length_is_one_failure() -> None:
+    chain = [waits(f"ks{n:04}", f"ks{n - 1:04}") for n in range(1, 1500)]
+    mirror = mirror_of(east=[flux("ks", "ks0000", failed(message="pod crashed"), spec=GIT), *chain])
+    line = Tree(mirror).flatten(Shape(View.FAILURE))[0]
+    assert len(Tree(mirror).flatten(Shape(View.FAILURE, {line.key}))) == 1501
 
 
 def test_flat() -> None:

@@ -14,6 +14,7 @@ from fluxtui.console.tabs.events import events
 from fluxtui.console.tabs.layout import BLANK, heading, labelled, sentence, state_text, words
 from fluxtui.console.text import long_span
 from fluxtui.console.widgets.document import NO_BREAK, Paragraph
+from fluxtui.fleet import failures
 from fluxtui.fleet.branches import Child
 from fluxtui.fleet.facts import SUSPEND_REASON, SUSPEND_UNTIL, SUSPENDED_AT, SUSPENDED_BY, moment
 from fluxtui.fleet.happenings import Happening
@@ -310,8 +311,12 @@ def _members(line: Line, brush: Brush) -> Iterator[Paragraph]:
     if line.type == LineType.FAILURE:
         yield Paragraph(Text(one_line(line.text), palette.error), indent=2)
     yield BLANK
-    bad_first = sorted(refs, key=lambda ref: (brush.mirror.rows[ref].state, ref))
-    for ref in bad_first[:MOST_MEMBERS]:
+    waiting = set(failures.waiting(line, brush.mirror))
+    ordered = sorted(refs, key=lambda ref: (ref in waiting, brush.mirror.rows[ref].state, ref))
+    for number, ref in enumerate(ordered[:MOST_MEMBERS]):
+        if number == len(refs) - len(waiting):
+            yield BLANK
+            yield heading("waiting for it" if number == 1 else "waiting for them", brush)
         yield _member(ref, brush)
     if len(refs) > MOST_MEMBERS:
         yield sentence(f"{len(refs) - MOST_MEMBERS} more are not shown", brush)
