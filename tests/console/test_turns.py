@@ -1,17 +1,48 @@
-"""The console's loop serves what comes in a bunch a few at a time, and all of it."""
+"""The console's loop serves what comes in a bunch a few at a time, and all of it; what never ends, now and then."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import selectors
 import socket
+import time
 from collections import Counter
 
-from fluxtui.console.turns import AT_ONCE, FairSelector, new_loop
+from fluxtui.console.turns import AT_ONCE, BURST, GAP, FairSelector, new_loop
+
+
+def _register_waker(selector: FairSelector, stack: contextlib.ExitStack) -> socket.socket:
+    """What asyncio registers first; returns the end that wakes."""
+    ours, theirs = map(stack.enter_context, socket.socketpair())
+    selector.register(ours, selectors.EVENT_READ, "waker")
+    return theirs
+
+
+def test_what_never_ends_coming_waits_for_more_while_threads_and_timers_do_not() -> None:
+    with contextlib.closing(FairSelector()) as selector, contextlib.ExitStack() as stack:
+        waker = _register_waker(selector, stack)
+        ours, theirs = map(stack.enter_context, socket.socketpair())
+        selector.register(ours, selectors.EVENT_READ, "socket")
+        theirs.send(b"x")
+        began = time.monotonic()
+        looks = [[key.data for key, _ in selector.select(0)] for _ in range(2 * BURST)]
+        if time.monotonic() - began < GAP * BURST / 2:
+            assert looks[:BURST] == [["socket"]] * BURST, "at first nothing waits"
+            assert looks[-1] == [], "then a turn without time to wait does not look"
+        began = time.monotonic()
+        assert [key.data for key, _ in selector.select(None)] == ["socket"]
+        assert [key.data for key, _ in selector.select(60)] == ["socket"]
+        for _ in range(3):
+            selector.select(None)
+        assert time.monotonic() - began >= 3 * GAP, "the looks are apart"
+        waker.send(b"x")
+        assert [key.data for key, _ in selector.select(60)] == ["waker"]
 
 
 def test_a_turn_serves_a_few_and_all_get_their_turn() -> None:
     with contextlib.closing(FairSelector()) as selector, contextlib.ExitStack() as stack:
+        _register_waker(selector, stack)
         pairs = [socket.socketpair() for _ in range(5 * AT_ONCE + 3)]
         for ours, theirs in pairs:
             stack.enter_context(ours)

@@ -32,6 +32,8 @@ from fluxtui.fleet.tree import Tree
 
 FLATTEN_PAUSE = 0.22
 """Seconds between two flattenings that only news ask for."""
+SUMS_RATE = 4
+"""Repaints of counts a second, above and in the tree, that only news ask for: faster than that nobody reads them."""
 SAVED_RATE = 1
 """Repaints of news a second on a slow line."""
 SAVED_TICK = 10.0
@@ -84,6 +86,7 @@ class Board(Screen[None], inherit_bindings=False):
         console, saving = self.settings.console, self.settings.console.saver
         rate = min(SAVED_RATE, console.frames_per_second) if saving else console.frames_per_second
         self.pulse = Pulse(self._beat, rate, self._is_behind)
+        self._sums = Pulse(self._sum_up, SAVED_RATE if saving else SUMS_RATE, self._is_behind)
         self._late = Pulse(self.flatten, SAVED_RATE if saving else 1 / FLATTEN_PAUSE, self._is_behind)
         self.fleet.mirror.on_change = self.pulse.kick
         self.fleet.mirror.drain()
@@ -93,6 +96,7 @@ class Board(Screen[None], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self.pulse.stop()
+        self._sums.stop()
         self._late.stop()
         self.details.stop()
         self.fleet.mirror.on_change = _nothing
@@ -108,9 +112,14 @@ class Board(Screen[None], inherit_bindings=False):
         changes = self.fleet.mirror.drain()
         if changes.structure or (changes.rows and self.brush.tree.depends_on_states(self.shape)):
             self._late.kick()
+        self._sums.kick()
+        self.fleet_tree.check(lambda line: line.ref in changes.rows or line.ref in changes.branches)
+        self.details.news(changes)
+
+    def _sum_up(self) -> None:
+        """Repaint what is counted: the header, and lines that stand for many objects."""
         self.fleet_tree.check()
         self.show_header()
-        self.details.news(changes)
 
     def _tick(self) -> None:
         """Once a second: the clock, ages, and the rate of news."""
@@ -118,8 +127,7 @@ class Board(Screen[None], inherit_bindings=False):
         before, known = self._events
         self._rate = (count - known) / (now - before) if before and now > before else 0.0
         self._events = (now, count)
-        self.fleet_tree.check()
-        self.show_header()
+        self._sum_up()
         self.details.tick()
 
     def flatten(self) -> None:

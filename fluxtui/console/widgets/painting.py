@@ -8,7 +8,7 @@ and how it looks.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from rich.style import Style
@@ -69,12 +69,19 @@ class PaintedLines(ScrollView, Generic[L], can_focus=True, inherit_bindings=Fals
         """Lines in sight."""
         return self.scrollable_content_region.height
 
-    def check(self) -> int:
-        """Repaint the visible lines whose stamp is another one than when they were painted; how many those are."""
+    def check(self, concerns: Callable[[L], bool] = lambda line: True) -> int:
+        """Repaint the visible lines whose stamp is another one than when they were painted; how many those are.
+
+        `concerns` says which lines can look other than before.
+        """
         region = self.scrollable_content_region
-        top, width = self.scroll_offset.y, region.width
-        visible = range(top, min(top + region.height, len(self.lines)))
-        regions = [Region(0, index - top, width, 1) for index in visible if self._painted(index, width) is None]
+        top, width, lines = self.scroll_offset.y, region.width, self.lines
+        changed = [
+            index
+            for index in range(top, min(top + region.height, len(lines)))
+            if concerns(lines[index]) and self._painted(index, width) is None
+        ]
+        regions = [Region(0, index - top, width, 1) for index in changed]
         if regions:
             self.refresh(*regions)
         return len(regions)
