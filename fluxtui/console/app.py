@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
+from textual.screen import Screen
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.screens.crash import report
@@ -24,7 +26,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     """The fleet console. Without a `fleet` of its own it makes one of the contexts it is started with."""
 
     TITLE = "fluxtui"
-    CSS_PATH = stylesheets.path("base")
+    CSS_PATH: ClassVar[list[Path]] = [stylesheets.path("base"), stylesheets.path("fleet")]
     BINDINGS: ClassVar[list[BindingType]] = [*keys.APP]
     ENABLE_COMMAND_PALETTE = False
 
@@ -39,15 +41,30 @@ class ConsoleApp(App[None], inherit_bindings=False):
             self.register_theme(theme)
         self.theme = start.settings.console.theme
         self.set_keymap(start.settings.console.keymap)
+        # What the style sheets are read with for the first time.
+        self._css_variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._css_variables)
 
     @property
     def palette(self) -> Palette:
         """The styles of the theme now in use."""
         return palette(self.theme_variables, colour=self.has_colour)
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """As the base, but nothing where no variable is another one: so it is at the start, where the base would have
+        everything read and styled twice."""
+        variables = self.get_css_variables()
+        if variables != self._css_variables:
+            self._css_variables = variables
+            super().refresh_css(animate)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The fleet's: a screen below it would be styled, laid out and painted for nobody to see."""
+        return FleetScreen(self.fleet, self.start, self.palette, self.size.width)
+
     def on_mount(self) -> None:
-        screen = FleetScreen(self.fleet, self.start, self.palette)
-        self.push_screen(screen)
+        screen = self.screen
+        assert isinstance(screen, FleetScreen)
         self.theme_changed_signal.subscribe(self, lambda _: screen.use_palette(self.palette))
         self.call_after_refresh(self._live)
 

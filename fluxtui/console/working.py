@@ -13,6 +13,9 @@ Work = Callable[[], Coroutine[None, None, None]]
 def in_worker(node: DOMNode, work: Work, group: str, *, exclusive: bool = False) -> None:
     """Run `work` for as long as `node` lives; `exclusive` ends what its group is still doing there.
 
-    A function, not a coroutine, is taken: one that is cancelled before it begins was never made.
+    A function, not a coroutine, is taken: one that is cancelled before it begins was never made. Nothing begins while
+    the app goes down: it has ended its workers by then, and a callback of a screen may come later still.
     """
+    if not node.app.is_running:
+        return
     _: Worker[None] = node.run_worker(work, group=group, exclusive=exclusive)

@@ -53,16 +53,19 @@ class Board(Screen[None], inherit_bindings=False):
     pane = getters.query_one(DetailPane)
     filter_line = getters.query_one(FilterLine)
 
-    def __init__(self, fleet: Fleet, start: Start, palette: Palette) -> None:
-        super().__init__()
+    def __init__(self, fleet: Fleet, start: Start, palette: Palette, width: int) -> None:
+        """`width` is that of the terminal. The classes that follow from it and from the settings are there from the
+        beginning: to add one later is to style everything again."""
+        ascii_only = start.settings.console.ascii
+        super().__init__(classes=f"{'-wide' if width >= WIDE else '-narrow'}{' -ascii' * ascii_only}")
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
         self.fleet = fleet
         self.start = start
         self.settings = start.settings
         console = start.settings.console
-        characters = glyphs(ascii_only=console.ascii)
+        characters = glyphs(ascii_only=ascii_only)
         tree = Tree(fleet.mirror)
-        self.brush = Brush(fleet.mirror, tree, palette, characters, ascii_only=console.ascii, keymap=console.keymap)
+        self.brush = Brush(fleet.mirror, tree, palette, characters, ascii_only=ascii_only, keymap=console.keymap)
         self.shape = Shape(view=View(console.view))
         self.filter_text = console.filter
         self._problem = ""
@@ -81,7 +84,6 @@ class Board(Screen[None], inherit_bindings=False):
         yield Bar(self.brush.palette, id="footer")
 
     def on_mount(self) -> None:
-        self.set_class(self.brush.ascii_only, "-ascii")
         self.details = Details(self, self.pane, self.fleet, self.brush)
         console, saving = self.settings.console, self.settings.console.saver
         rate = min(SAVED_RATE, console.frames_per_second) if saving else console.frames_per_second

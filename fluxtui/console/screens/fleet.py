@@ -39,8 +39,8 @@ class FleetScreen(Board, inherit_bindings=False):
     CSS_PATH = stylesheets.path("fleet")
     BINDINGS: ClassVar[list[BindingType]] = [*keys.FLEET]
 
-    def __init__(self, fleet: Fleet, start: Start, palette: Palette) -> None:
-        super().__init__(fleet, start, palette)
+    def __init__(self, fleet: Fleet, start: Start, palette: Palette, width: int) -> None:
+        super().__init__(fleet, start, palette, width)
         self.journey = Journey(self)
         self.census = Census(fleet.mirror)
 
