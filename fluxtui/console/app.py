@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual.app import App, SuspendNotSupported
@@ -26,7 +26,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     """The fleet console. Without a `fleet` of its own it makes one of the contexts it is started with."""
 
     TITLE = "fluxtui"
-    CSS_PATH: ClassVar[list[Path]] = [stylesheets.path("base"), stylesheets.path("fleet")]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [stylesheets.path("base"), stylesheets.path("fleet")]
     BINDINGS: ClassVar[list[BindingType]] = [*keys.APP]
     ENABLE_COMMAND_PALETTE = False
 
