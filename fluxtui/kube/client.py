@@ -1,4 +1,4 @@
-"""One API server: discovery and the verbs on objects. Imports aiohttp: import it after the first frame."""
+"""One API server: discovery and the verbs on objects."""
 
 from __future__ import annotations
 

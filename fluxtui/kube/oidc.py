@@ -21,7 +21,6 @@ import msgspec
 
 from fluxtui.kube import configfile
 from fluxtui.kube.errors import AuthError, ConfigError
-from fluxtui.kube.http import aiohttp
 from fluxtui.kube.tls import Trust, context_for, read_pem
 
 logger = logging.getLogger("fluxtui.kube.auth")
@@ -110,6 +109,8 @@ class OidcLogin:
 
 
 async def _exchange(config: dict[str, Any], context: Any, requestor_class: Any, refused: type[Exception]) -> Any:
+    from fluxtui.kube.http import aiohttp
+
     requestor = requestor_class(config["client-id"], config.get("client-secret", ""), config["idp-issuer-url"])
     pair = f"{config['client-id']}:{config.get('client-secret', '')}".encode()
     headers = {**requestor._default_headers, "Authorization": f"Basic {base64.b64encode(pair).decode()}"}

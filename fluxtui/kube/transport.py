@@ -1,7 +1,7 @@
-"""HTTP to one API server: connections, TLS, proxy, identity, timeouts; bytes in, bytes out.
+"""Requests and streams to one API server: identity, TLS, proxy, timeouts; bytes in, bytes out.
 
-HTTP/1.1 on aiohttp directly: kubernetes_asyncio's REST client would add a quarter of a second of imports, an own trust
-store for each cluster (17 ms, 860 kB) and no timeouts, and does nothing with our requests that aiohttp does not.
+HTTP/2 where the server speaks it, so that all watches of a cluster share one connection; HTTP/1.1 else. What a proxy
+is on the way of is asked over HTTP/1.1, and so is everything with DISABLE_HTTP2 in the environment, as with kubectl.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
+import os
 import ssl
-from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from importlib import import_module
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
-from yarl import URL
 
 from fluxtui.kube.credentials import Credentials, Identity
-from fluxtui.kube.dns import Resolver
+from fluxtui.kube.dialing import ALPN
 from fluxtui.kube.errors import Unreachable, api_error
-from fluxtui.kube.failures import unreachable
-from fluxtui.kube.http import aiohttp
+from fluxtui.kube.failures import FAILURES, ConnectTimeout, Http1Required, unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.proxy import proxy_for
+from fluxtui.kube.requests import Answer, Backend, Request
 from fluxtui.kube.tls import Trust, context_for, trust_of
 
 logger = logging.getLogger("fluxtui.kube")
@@ -33,17 +32,9 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for name lookup, TCP and TLS together."""
 IDLE_TIMEOUT = 100.0
 """Seconds of silence after which a watch is dead; bookmarks come about once a minute."""
-MAX_CONNECTIONS = 512
-"""Per cluster; a watch holds one."""
 MAX_BODY = 512 << 20
-_KEEPALIVE = 30.0
-_TLS_BUFFER = 16 << 10
-"""One TLS record."""
-
-# As shipped each TLS connection keeps a read buffer of 256 KiB; 2,000 watches would keep 500 MB (the attribute is
-# asyncio's own, so it may go; then we only lose memory).
-if hasattr(SSLProtocol, "max_size"):
-    SSLProtocol.max_size = _TLS_BUFFER
+DISABLE_HTTP2 = "DISABLE_HTTP2"
+"""Name of the environment variable which, set to anything, keeps to HTTP/1.1; that of client-go."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -72,25 +63,28 @@ class Transport:
         self.id = context.id
         self._where = f"{context.source}: context {context.name!r}"
         self._server = context.server
+        self._base = urlsplit(context.server).path.rstrip("/")
         self._cluster = context.cluster
         self._server_name = context.cluster.get("tls-server-name") or None
         self._credentials = credentials
         self._timeout = request_timeout
         self._connect_timeout = connect_timeout
-        self._headers = [("User-Agent", user_agent), *impersonation]
-        if context.cluster.get("disable-compression"):
-            self._headers.append(("Accept-Encoding", "identity"))
+        encoding = "identity" if context.cluster.get("disable-compression") else "gzip"
+        self._headers = [("User-Agent", user_agent), ("Accept-Encoding", encoding), *impersonation]
         self._proxy = proxy_for(context.server, context.cluster.get("proxy-url") or "", where=self._where)
+        self._speaks_http2 = (
+            self._server.startswith("https:") and self._proxy is None and not os.environ.get(DISABLE_HTTP2)
+        )
         self._heard = heard
-        self._session: aiohttp.ClientSession | None = None
-        self._contexts: tuple[Identity, ssl.SSLContext | bool] | None = None
+        self._backend: Backend | None = None
+        self._contexts: tuple[tuple[bytes, bytes, bool], ssl.SSLContext] | None = None
         self._trust: Trust | None = None
 
     async def close(self) -> None:
         """Close all connections; streams end with an error."""
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            await backend.close()
 
     async def request(
         self,
@@ -107,8 +101,7 @@ class Transport:
         Raises the tree of `errors`, also for any status ≥ 300 but 304.
         """
         within = within or self._timeout
-        limits = aiohttp.ClientTimeout(total=within, sock_connect=self._connect_timeout)
-        async with self._send(method, path, params, body, headers, limits, within) as answer:
+        async with self._send(self._request(method, path, params, body, headers, within)) as answer:
             with self._translated(within):
                 content = await _read(answer)
             if answer.status >= 300 and answer.status != 304:
@@ -128,168 +121,137 @@ class Transport:
 
         Raises the tree of `errors`, and so does the stream.
         """
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout, sock_read=idle_timeout)
-        async with self._send("GET", path, params, None, headers, limits, self._timeout) as answer:
+        request = self._request("GET", path, params, None, headers, self._timeout)
+        async with self._send(msgspec.structs.replace(request, is_stream=True, idle=idle_timeout)) as answer:
             if answer.status >= 300:
                 with self._translated(self._timeout):
                     raise api_error(answer.status, await _read(answer), answer.headers)
-            yield Stream(answer, lambda: self._translated(idle_timeout), self._heard)
+            yield Stream(answer, lambda error: self._unreachable(error, idle_timeout), self._heard)
 
-    @contextlib.asynccontextmanager
-    async def _send(
+    def _request(
         self,
         method: str,
         path: str,
         params: Mapping[str, str] | None,
         body: bytes | None,
         headers: Mapping[str, str] | None,
-        limits: aiohttp.ClientTimeout,
         within: float,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> Request:
+        """A request that lacks its identity."""
+        query = f"?{urlencode(params, quote_via=quote)}" if params else ""
+        sent = [*self._headers, *(headers or {}).items()]
+        return Request(method, f"{self._base}{path}{query}", sent, body, within)
+
+    @contextlib.asynccontextmanager
+    async def _send(self, request: Request) -> AsyncIterator[Answer]:
         """The answer to a request, asked once more with a fresh identity when the first was refused (401)."""
-        url = URL(self._server + path, encoded=True)
-        if params:
-            url = url.with_query(params)
-        with self._translated(within):
+        with self._translated(request.within):
             identity = await self._credentials.identity()
-            answer = await self._once(method, url, body, headers, limits, identity, within)
+            answer = await self._once(request, identity)
             if answer.status == 401:
-                answer = await self._again(answer, method, url, body, headers, limits, identity, within)
+                answer = await self._again(answer, request, identity)
         self._heard()
-        logger.debug("%s: %s %s %s", self.id, method, path, answer.status)
+        logger.debug("%s: %s %s %s", self.id, request.method, request.target.partition("?")[0], answer.status)
         try:
             yield answer
         finally:
-            if answer.content.at_eof():
-                answer.release()
-            else:
-                # Closing TLS in order would wait for the server's word, for as long as half a minute.
-                if answer.connection is not None and answer.connection.transport is not None:
-                    answer.connection.transport.abort()
-                answer.close()
+            answer.end()
 
-    async def _again(
-        self,
-        refused: aiohttp.ClientResponse,
-        method: str,
-        url: URL,
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-        limits: aiohttp.ClientTimeout,
-        identity: Identity,
-        within: float,
-    ) -> aiohttp.ClientResponse:
+    async def _again(self, refused: Answer, request: Request, identity: Identity) -> Answer:
         """The answer to a second try with another identity, or `refused` when there is no other."""
         try:
             if not self._credentials.reject(identity):
                 return refused
             fresh = await self._credentials.identity()
         except BaseException:
-            refused.close()
+            refused.end()
             raise
         if fresh == identity:
             return refused
-        refused.close()
-        return await self._once(method, url, body, headers, limits, fresh, within)
+        refused.end()
+        return await self._once(request, fresh)
 
-    async def _once(
-        self,
-        method: str,
-        url: URL,
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-        limits: aiohttp.ClientTimeout,
-        identity: Identity,
-        within: float,
-    ) -> aiohttp.ClientResponse:
-        session = self._open()
-        sent = [*self._headers, *(headers or {}).items()]
+    async def _once(self, request: Request, identity: Identity) -> Answer:
         if identity.authorization:
-            sent.append(("Authorization", identity.authorization))
-        extra: dict[str, Any] = {}
-        if self._proxy is not None:
-            extra["proxy"] = self._proxy.url
-            if self._proxy.authorization and url.scheme == "https":
-                extra["proxy_headers"] = {"Proxy-Authorization": self._proxy.authorization}
-            elif self._proxy.authorization:
-                sent.append(("Proxy-Authorization", self._proxy.authorization))
-        context = await self._context(identity)
-        async with asyncio.timeout(within):
-            return await session.request(
-                method,
-                url,
-                headers=sent,
-                data=body,
-                timeout=limits,
-                ssl=context,
-                server_hostname=self._server_name,
-                allow_redirects=False,
-                **extra,
-            )
+            headers = [*request.headers, ("Authorization", identity.authorization)]
+            request = msgspec.structs.replace(request, headers=headers)
+        backend, context, is_http2 = await self._open(identity)
+        try:
+            return await backend.send(request, context)
+        except Http1Required:
+            if not is_http2:
+                raise
+        self._speaks_http2 = False
+        if backend is self._backend:
+            await self.close()
+        return await self._once(request, Identity("", identity.certificate, identity.key))
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS,
-                keepalive_timeout=_KEEPALIVE,
-                resolver=Resolver(),
-                socket_factory=_socket,
-            )
-            # trust_env stays off: the proxy is chosen above, and no netrc shall add a password.
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=1 << 18
-            )
-        return self._session
+    async def _open(self, identity: Identity) -> tuple[Backend, ssl.SSLContext | bool, bool]:
+        """The connections, the TLS context to use them with, and whether they are to be HTTP/2."""
+        while True:
+            is_http2 = self._speaks_http2
+            context = await self._context(identity, is_http2)
+            # Either takes so long to import that keys would be felt to wait.
+            name = "http2" if is_http2 else "http1"
+            module = None if self._backend else await asyncio.to_thread(import_module, f"fluxtui.kube.{name}")
+            if is_http2 is not self._speaks_http2:
+                continue
+            if self._backend is None and module is not None:
+                self._backend = module.connect(self._server, self._server_name, self._connect_timeout, self._proxy)
+            if self._backend is not None:
+                return self._backend, context, is_http2
 
-    async def _context(self, identity: Identity) -> ssl.SSLContext | bool:
-        """The TLS context for an identity; kept until its certificate changes."""
+    async def _context(self, identity: Identity, is_http2: bool) -> ssl.SSLContext | bool:
+        """The TLS context for an identity that offers HTTP/2 or does not; kept until its certificate changes."""
         if not self._server.startswith("https:"):
             # Only an https:// proxy is spoken to over TLS then, as the system trusts it.
             return True
         kept = self._contexts
-        if kept is not None and (kept[0].certificate, kept[0].key) == (identity.certificate, identity.key):
+        wanted = (identity.certificate, identity.key, is_http2)
+        if kept is not None and kept[0] == wanted:
             return kept[1]
-        context = await asyncio.to_thread(self._make_context, identity)
-        self._contexts = (identity, context)
+        context = await asyncio.to_thread(self._make_context, identity, is_http2)
+        self._contexts = (wanted, context)
         return context
 
-    def _make_context(self, identity: Identity) -> ssl.SSLContext:
+    def _make_context(self, identity: Identity, is_http2: bool) -> ssl.SSLContext:
         if self._trust is None:
             self._trust = trust_of(self._cluster, self._where)
         proxy_host = self._proxy.host if self._proxy is not None and self._proxy.secure else ""
-        return context_for(self._trust, identity.certificate, identity.key, self._where, proxy_host)
+        protocols = (ALPN, "http/1.1") if is_http2 else ("http/1.1",)
+        return context_for(self._trust, identity.certificate, identity.key, self._where, proxy_host, protocols)
 
     @contextlib.contextmanager
     def _translated(self, limit: float | None) -> Iterator[None]:
-        """Turn what aiohttp raises into Unreachable; `limit` is the time that a timeout means, in seconds."""
+        """Turn what a connection raises into Unreachable; `limit` is the time that a timeout means, in seconds."""
         try:
             yield
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
-            raise unreachable(
-                error, self._server, self._proxy, self._connect_timeout if connecting else limit
-            ) from error
+        except FAILURES as error:
+            raise self._unreachable(error, limit) from error
+
+    def _unreachable(self, error: Exception, limit: float | None) -> Unreachable:
+        connecting = isinstance(error, ConnectTimeout)
+        return unreachable(error, self._server, self._proxy, self._connect_timeout if connecting else limit)
 
 
 class Stream:
     """The body of an answer that goes on: an iterator of chunks."""
 
     def __init__(
-        self,
-        answer: aiohttp.ClientResponse,
-        translated: Callable[[], contextlib.AbstractContextManager[None]],
-        heard: Callable[[], None],
+        self, answer: Answer, unreachable: Callable[[Exception], Unreachable], heard: Callable[[], None]
     ) -> None:
-        self._content = answer.content
-        self._translated = translated
+        self._answer = answer
+        self._unreachable = unreachable
         self._heard = heard
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> bytes:
-        with self._translated():
-            chunk = await self._content.readany()
+        try:
+            chunk = await self._answer.chunk()
+        except FAILURES as error:
+            raise self._unreachable(error) from error
         if not chunk:
             raise StopAsyncIteration
         self._heard()
@@ -297,29 +259,15 @@ class Stream:
 
     def abort(self, error: Exception) -> None:
         """Make the reader raise `error` at once."""
-        self._content.set_exception(error)
+        self._answer.abort(error)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: Answer) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in answer.content.iter_any():
+    while chunk := await answer.chunk():
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY:
             raise Unreachable(f"the server's answer is larger than {MAX_BODY >> 20} MiB")
-    return b"".join(chunks)
-
-
-def _socket(info: Any) -> socket.socket:
-    """A socket whose peer is noticed to be gone within a minute, by the kernel alone."""
-    family, kind, protocol, _, _ = info
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 60000)):
-        option = getattr(socket, name, None)
-        if option is not None:
-            with contextlib.suppress(OSError):
-                made.setsockopt(socket.IPPROTO_TCP, option, value)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return made
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -15,7 +15,7 @@ from tests.kube.support import Authority, serve
 
 IMPORTED = """
 import ssl
-import fluxtui.kube.client
+import fluxtui.kube.http1
 from aiohttp import connector
 contexts = [each for each in vars(connector).values() if isinstance(each, ssl.SSLContext)]
 assert contexts
@@ -29,7 +29,7 @@ async def hello(request: web.Request) -> web.StreamResponse:
     return web.Response(text="hello")
 
 
-def test_importing_the_client_reads_no_authorities() -> None:
+def test_importing_it_reads_no_authorities() -> None:
     subprocess.run([sys.executable, "-c", IMPORTED], check=True, timeout=120)
 
 

@@ -29,10 +29,10 @@ def test_reading_kubeconfigs_loads_no_client() -> None:
     assert "aiohttp" not in loaded(statement)
 
 
-def test_the_client_loads_no_kubernetes_asyncio() -> None:
-    modules = loaded("import fluxtui.kube.client, fluxtui.kube.watch, fluxtui.kube.oidc")
-    assert "aiohttp" in modules
-    assert "kubernetes_asyncio" not in modules
+def test_the_client_loads_no_other_one() -> None:
+    modules = loaded("import fluxtui.kube.client, fluxtui.kube.watch, fluxtui.kube.oidc, fluxtui.kube.http2")
+    assert "hpack" in modules
+    assert not modules & {"aiohttp", "kubernetes_asyncio"}
 
 
 def test_the_limit_of_open_files_is_raised() -> None:
