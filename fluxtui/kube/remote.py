@@ -20,10 +20,11 @@ _FILES = {
 _PROGRAMS = ("exec", "auth-provider")
 
 
-def context_of(text: bytes, where: str) -> Context:
+def context_of(text: bytes, where: str, *, cluster_only: bool = False) -> Context:
     """The current context of a kubeconfig; `where` is what errors call it, and the id of the context.
 
-    Raises ConfigError for a kubeconfig without a usable current context, and for one that names files or programs.
+    With `cluster_only`, what it says of a user does not count. Raises ConfigError for a kubeconfig without a usable
+    current context, and for one that names files or programs.
     """
     file = configfile.parse(text, f"/{where}")
     if not file.current:
@@ -31,7 +32,7 @@ def context_of(text: bytes, where: str) -> Context:
     context = _entry(file, "context", file.current, where)
     cluster_name, user_name = str(context.get("cluster", "")), str(context.get("user", ""))
     cluster = _entry(file, "cluster", cluster_name, where)
-    user = _entry(file, "user", user_name, where) if user_name else {}
+    user = _entry(file, "user", user_name, where) if user_name and not cluster_only else {}
     for kind, content in (("cluster", cluster), ("user", user)):
         for field in _FILES[kind]:
             if content.get(field):

@@ -17,18 +17,16 @@ import os
 import shutil
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import msgspec
 
 from fluxtui.engine.adapters.programs import ProgramError, execute
-from fluxtui.kube.errors import ConfigError
-from fluxtui.kube.proxy import proxy_for
+from fluxtui.engine.adapters.web import WebError, ask
 
 APP_ID = "githubAppID"
 OWNER = "githubAppInstallationOwner"
@@ -36,12 +34,13 @@ INSTALLATION = "githubAppInstallationID"
 PRIVATE_KEY = "githubAppPrivateKey"
 BASE_URL = "githubAppBaseURL"
 API = "https://api.github.com"
-ANSWER_LIMIT = 1 << 20
-"""Most bytes read of an answer."""
 _DRIFT, _LIFETIME = 30, 120
 """Seconds a JSON Web Token is dated back, and lasts."""
 _SHARE = 0.8
 """Part of a token's life for which it is used again."""
+
+Question = Callable[[str, str], Awaitable[tuple[str, int, dict[str, Any]]]]
+"""(method, path) → (URL, status, answer)."""
 
 
 class GitHubAppError(Exception):
@@ -161,54 +160,31 @@ async def _exchange(app: App, web_token: str, workspace: Path, proxy: str) -> di
         "Authorization": f"Bearer {web_token}",
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
-        "User-Agent": "fluxtui",
     }
-    context = await asyncio.to_thread(_tls, app, workspace)
-    connector = aiohttp.TCPConnector(ssl=context)
-    async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
-        number = app.installation or await _installation(session, app, proxy)
-        url = f"{app.base_url}/app/installations/{number}/access_tokens"
-        status, answer = await _ask(session, "POST", url, proxy)
+    tls = await asyncio.to_thread(_tls, app, workspace)
+
+    async def question(method: str, path: str) -> tuple[str, int, dict[str, Any]]:
+        try:
+            answer = await ask(method, f"{app.base_url}{path}", headers=headers, proxy=proxy, tls=tls)
+        except WebError as error:
+            raise GitHubAppError(str(error)) from error
+        return answer.url, answer.status, answer.object()
+
+    number = app.installation or await _installation(question, app)
+    url, status, answer = await question("POST", f"/app/installations/{number}/access_tokens")
     if status != 201:
         raise GitHubAppError(f"{url} answered {status}{_said(answer)}")
     return answer
 
 
-async def _installation(session: aiohttp.ClientSession, app: App, proxy: str) -> int:
+async def _installation(question: Question, app: App) -> int:
     said = []
     for place in ("orgs", "users"):
-        url = f"{app.base_url}/{place}/{quote(app.owner, safe='')}/installation"
-        status, answer = await _ask(session, "GET", url, proxy)
+        url, status, answer = await question("GET", f"/{place}/{quote(app.owner, safe='')}/installation")
         if status == 200 and isinstance(answer.get("id"), int):
             return int(answer["id"])
         said.append(f"{url} answered {status}{_said(answer)}")
     raise GitHubAppError(f"failed to find an installation for '{app.owner}': {'; '.join(said)}")
-
-
-async def _ask(session: aiohttp.ClientSession, method: str, url: str, proxy: str) -> tuple[int, dict[str, Any]]:
-    try:
-        through = proxy_for(url, proxy)
-        auth = aiohttp.BasicAuth(through.user, through.password) if through and through.user else None
-        address = through.url if through else None
-        async with session.request(method, url, proxy=address, proxy_auth=auth, allow_redirects=False) as response:
-            content = b"".join([block async for block in _bounded(response)])
-            status = response.status
-    except (aiohttp.ClientError, ConfigError, ValueError) as error:
-        raise GitHubAppError(f"{url} can't be asked: {str(error) or type(error).__name__}") from error
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = {}
-    return status, answer if isinstance(answer, dict) else {}
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    size = 0
-    async for block in response.content.iter_chunked(1 << 16):
-        size += len(block)
-        if size > ANSWER_LIMIT:
-            raise GitHubAppError(f"{response.url} answered with more than {ANSWER_LIMIT >> 20} MiB")
-        yield block
 
 
 def _said(answer: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from fluxtui.engine.adapters.clouds import federation
+from fluxtui.engine.adapters.clouds.tokens import Account, CloudError
 from fluxtui.engine.adapters.programs import ProgramError, execute
 
 FORMATS = ("binary", "dotenv", "ini", "json", "yaml")
@@ -42,6 +44,8 @@ class Keys:
         self._home = directory / "gnupg"
         self._short: tempfile.TemporaryDirectory[str] | None = None
         self._env: dict[str, str] = {}
+        self._own_clouds: tuple[str, ...] = _CLOUDS
+        """Clouds in which the engine's own environment counts."""
 
     async def load(self, data: Mapping[str, bytes]) -> None:
         """Take over the entries of a Secret that Flux knows. Raises SopsError that names the entry."""
@@ -66,6 +70,21 @@ class Keys:
         for name in ("sops.aws-kms", "sops.azure-kv"):
             if name in data:
                 self._env |= _credentials(name, data[name])
+
+    async def identify(self, account: Account) -> None:
+        """Ask the key services of clouds as a ServiceAccount, but for those with credentials of their own in the
+        Secret. The engine's own identity no longer counts.
+
+        Raises CloudError, and what the account raises.
+        """
+        identities = await federation.environment(account, self._directory)
+        if not identities:
+            message = f"the service account '{account.namespace}/{account.name}' stands for nobody in a cloud"
+            raise CloudError(f"{message}: it has none of the annotations {', '.join(federation.ANNOTATIONS)}")
+        self._own_clouds = tuple(cloud for cloud in _CLOUDS if cloud not in federation.CLOUDS)
+        for cloud, names in identities.items():
+            if not any(name.startswith(cloud) for name in self._env):
+                self._env |= names
 
     async def _import(self, name: str, ring: bytes) -> None:
         program = shutil.which("gpg")
@@ -96,7 +115,8 @@ class Keys:
 
     def environment(self) -> dict[str, str]:
         """The environment of a program that may use the keys."""
-        passed = {name: value for name, value in os.environ.items() if name.startswith(_CLOUDS)}
+        names = (*self._own_clouds, *federation.PLACES)
+        passed = {name: value for name, value in os.environ.items() if name.startswith(names)}
         passed.pop("SOPS_AGE_KEY_CMD", None)
         return {
             **passed,

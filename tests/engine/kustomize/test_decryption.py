@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from fluxtui.engine.adapters import sops
+from fluxtui.engine.runtime.service_accounts import ServiceAccount
+from fluxtui.kube.client import PatchType
+from tests.engine.clouds.provider import AWS, clouds
 from tests.engine.kustomize.test_target import secret
 from tests.engine.kustomize.world import World, config_map
 
@@ -177,6 +181,40 @@ async def test_openpgp(world: World, openpgp: tuple[Path, str, bytes]) -> None:
     async with world.running():
         await world.ready("apps")
     assert await data_of(world, "a") == {"k": b"hidden"}
+
+
+async def test_a_key_service_that_knows_a_service_account(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def token(account: ServiceAccount, audiences: Sequence[str]) -> str:
+        return f"jwt for {audiences[0]}"
+
+    monkeypatch.setattr(ServiceAccount, "token", token)
+    resource = await world.resource("ServiceAccount")
+    key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+    async with clouds(monkeypatch, tmp_path) as provider:
+        arguments = ("--kms", key, "--encrypted-regex", "^(data|stringData)$")
+        me = {"AWS_ACCESS_KEY_ID": "AKIAAUTHOR", "AWS_SECRET_ACCESS_KEY": "x"}
+        text = await asyncio.to_thread(encrypted, manifest("a", "hidden"), "yaml", *arguments, **me)
+        # The engine's own identity is not the tenant's.
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENGINE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+        await world.publish({"a.yaml": text})
+        account = {"name": "tenant", "namespace": "flux-system"}
+        await world.kustomization("apps", decryption={"provider": "sops", "serviceAccountName": "tenant"})
+        async with world.running():
+            await world.settled("apps", "BuildFailed", "failed to get service account 'flux-system/tenant': not found")
+            obj = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
+            await world.client.create(resource, obj)
+            await world.change("apps", {"spec": {"retryInterval": "1m"}})
+            await world.settled("apps", "BuildFailed", "it has none of the annotations eks.amazonaws.com/role-arn")
+            annotated = {"metadata": {"annotations": AWS}}
+            await world.client.patch(resource, "tenant", "flux-system", annotated, type=PatchType.MERGE)
+            await world.change("apps", {"spec": {"retryInterval": "2m"}})
+            await world.ready("apps", within=30)
+        assert await data_of(world, "a") == {"k": b"hidden"}
+        assert "aws AssumeRoleWithWebIdentity tenant.flux-system.sops.fluxcd.io" in provider.asked
+        assert [line for line in provider.asked if "Decrypt" in line] == ["kms Decrypt ASIATEMPORARY"]
 
 
 @pytest.mark.parametrize(

@@ -306,15 +306,6 @@ async def test_deletion_follows_its_policy(world: World, spec: dict[str, Any], s
     assert ("ConfigMap/default/a deleted" in messages) is not stays
 
 
-async def test_what_this_engine_does_not_do_is_named(world: World) -> None:
-    await world.publish({"a.yaml": config_map("a")})
-    await world.kustomization("apps", decryption={"provider": "sops", "serviceAccountName": "cloud"})
-    async with world.running():
-        await world.settled("apps", "UnsupportedFeature", "spec.decryption.serviceAccountName")
-        assert (await world.condition("apps", "Stalled"))["status"] == "True"
-    assert await world.get("ConfigMap", "a") is None
-
-
 async def test_an_encrypted_secret_is_not_applied(world: World) -> None:
     secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  namespace: default\ndata: {}\nsops: {mac: x}\n"
     await world.publish({"s.yaml": secret})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,17 @@ from typing import Any
 import pytest
 
 from fluxtui.engine.installation import install
+from fluxtui.engine.runtime import service_accounts
 from fluxtui.engine.runtime.artifacts import ArtifactStore
+from fluxtui.engine.runtime.objects import Key
 from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
 from tests import apiserver
+from tests.engine.clouds.provider import AZURE, clouds
 from tests.engine.kustomize.test_cel import WIDGETS, checks, widget
 from tests.engine.kustomize.test_configs import follows_labelled
 from tests.engine.kustomize.test_drift import data, edit, value, watched
+from tests.engine.kustomize.test_target import kubeconfig
 from tests.engine.kustomize.world import World, config_map
 from tests.engine.polling import eventually
 
@@ -143,3 +150,51 @@ async def test_a_cluster_that_trusts_tokens_of_this_one(world: World, server: tu
         await world.delete("Kustomization", "remote")
         await world.gone("Kustomization", "remote", "flux-system")
     assert await world.get("ConfigMap", "remote") is None
+
+
+async def test_a_cluster_that_azure_gives_tokens_of(
+    world: World, server: tuple[Context, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two exchanges for real: the API server signs for the cloud, whose token the API server takes."""
+    context, state = server
+    metadata = {"name": "cloud", "namespace": "flux-system", "annotations": AZURE}
+    certificate = await asyncio.to_thread((state / "pki" / "apiserver.crt").read_text)
+    cluster = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g"
+    config = {
+        "provider": "azure",
+        "cluster": f"{cluster}/providers/Microsoft.ContainerService/managedClusters/mine",
+        "serviceAccountName": "cloud",
+        "ca.crt": certificate,
+    }
+    for obj in (
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": config},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "cloud"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "cloud", "namespace": "flux-system"}],
+        },
+    ):
+        await world.client.create(await world.client.resource_for(obj), obj)
+    account = await service_accounts.read(world.client, Key("flux-system", "cloud"))
+    async with clouds(monkeypatch, tmp_path) as provider:
+        provider.token = await account.token(["https://kubernetes.default.svc"])
+        provider.accepts = is_for_azure
+        provider.kubeconfig = kubeconfig({"server": context.server})
+        await world.publish({"a.yaml": config_map("cloud")})
+        await world.kustomization("cloud", kubeConfig={"configMapRef": {"name": "cloud"}})
+        async with world.running():
+            await world.ready("cloud")
+            await world.delete("Kustomization", "cloud")
+            await world.gone("Kustomization", "cloud", "flux-system")
+    assert any(line.endswith("6dae42f8-4368-4678-94ff-3960e28e3630/.default") for line in provider.asked)
+
+
+def is_for_azure(token: str) -> bool:
+    """Whether a JSON Web Token is for Azure's exchange, and that account's."""
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    account = "system:serviceaccount:flux-system:cloud"
+    return bool(claims["aud"] == ["api://AzureADTokenExchange"] and claims["sub"] == account)

@@ -102,7 +102,7 @@ async def test_what_is_wrong_with_a_kubeconfig_is_said(world: World) -> None:
             ("broken", "there is no context named 'x'"),
             ("empty", "does not contain a 'value' key with a kubeconfig"),
             ("key", "does not contain a 'k' key with a kubeconfig"),
-            ("cloud", "this engine can't log in to aws"),
+            ("cloud", "the engine has no identity in AWS"),
         ):
             await world.settled(name, "ReconciliationFailed", reason)
     assert await world.get("ConfigMap", "a") is None

@@ -149,7 +149,6 @@ async def test_basic_authentication_and_what_its_absence_looks_like(
     ("spec", "reason", "text"),
     [
         ({"provider": "github"}, "InvalidProviderConfiguration", "secretRef with github app data must be specified"),
-        ({"provider": "azure"}, "UnsupportedFeature", "spec.provider 'azure'"),
         ({"url": "http:///nohost"}, "URLInvalid", "it names no host"),
     ],
 )

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from aiohttp import web
 
 from fluxtui.api.meta import REQUESTED_AT
 from fluxtui.engine.controllers.source.access import is_encrypted
+from fluxtui.engine.runtime.service_accounts import ServiceAccount
+from tests.engine.clouds.provider import AZURE, clouds
 from tests.engine.source.bench import Bench, conditions
 from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
 from tests.engine.source.signing import make_key
@@ -280,6 +282,36 @@ async def test_a_github_app_that_is_not_right_is_explained(
         message = conditions(obj)["Ready"]["message"]
         assert message.startswith("failed to configure authentication options: ")
         assert text in message
+
+
+async def test_azure_lets_in_the_identity_of_a_service_account(
+    bench: Bench, repository: Repository, server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def token(account: ServiceAccount, audiences: Sequence[str]) -> str:
+        return f"jwt for {audiences[0]}"
+
+    monkeypatch.setattr(ServiceAccount, "token", token)
+    server.authorization = "Bearer provided"
+    resource = await bench.client.resource_for(("", "v1", "ServiceAccount"))
+    async with clouds(monkeypatch, tmp_path) as provider:
+        url, spec = f"{server.url}/fleet/.git", {"provider": "azure", "serviceAccountName": "tenant"}
+        await bench.create("fleet", url, **spec)
+        obj = await bench.failed("fleet", "AuthenticationFailed")
+        missing = "failed to configure authentication options: failed to get service account 'flux-system/tenant'"
+        assert conditions(obj)["Ready"]["message"] == f"{missing}: not found"
+        await bench.create("own", url, provider="azure")
+        obj = await bench.failed("own", "AuthenticationFailed")
+        assert "the engine has no identity in Azure" in conditions(obj)["Ready"]["message"]
+        metadata = {"name": "tenant", "namespace": "flux-system", "annotations": AZURE}
+        await bench.client.create(resource, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+        await retry(bench, "fleet")
+        await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+        await retry(bench, "fleet", 2)
+        await bench.until("fleet", lambda obj: obj["status"].get("lastHandledReconcileAt") == "2")
+        assert provider.asked == ["azure 499b84ac-1321-427f-aa17-267ca6975798/.default"]
+        await bench.create("commit", url, provider="aws", serviceAccountName="tenant")
+        obj = await bench.failed("commit", "AuthenticationFailed")
+        assert "AWS CodeCommit authentication requires an HTTPS Git URL" in conditions(obj)["Ready"]["message"]
 
 
 async def test_a_remote_that_goes_away_in_the_middle_of_a_fetch(

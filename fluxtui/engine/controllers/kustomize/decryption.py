@@ -19,11 +19,16 @@ from typing import Any
 import msgspec
 
 from fluxtui.api.fields import LocalObjectReference
+from fluxtui.api.kustomize import Decryption
 from fluxtui.engine.adapters import sops
+from fluxtui.engine.adapters.clouds.tokens import CloudError
 from fluxtui.engine.adapters.sops import Keys, SopsError
 from fluxtui.engine.controllers.kustomize import policy
 from fluxtui.engine.controllers.kustomize.generate import Additions, kustomization
 from fluxtui.engine.controllers.kustomize.work import Run
+from fluxtui.engine.runtime import service_accounts
+from fluxtui.engine.runtime.objects import Key
+from fluxtui.engine.runtime.service_accounts import ServiceAccount, ServiceAccountError
 from fluxtui.kube.errors import KubeError, NotFound
 from fluxtui.kustomize import documents
 from fluxtui.kustomize.errors import KustomizeError
@@ -40,26 +45,39 @@ class DecryptionError(Exception):
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """The private keys, and a digest of them."""
+    """The private keys, whose identity key services are asked with, and a digest of both."""
 
     data: dict[str, bytes]
+    account: ServiceAccount | None
     digest: str
 
 
-async def read_keys(run: Run, reference: LocalObjectReference | None) -> Secret:
-    """The Secret with the keys; empty when none is named. Raises DecryptionError."""
+async def read_keys(run: Run, decryption: Decryption) -> Secret:
+    """What the Secret and the ServiceAccount say; nothing for those that are not named. Raises DecryptionError."""
+    data, account = await _data(run, decryption.secret_ref), None
+    if decryption.service_account_name:
+        try:
+            key = Key(run.key.namespace, decryption.service_account_name)
+            account = await service_accounts.read(run.cluster.client, key)
+        except ServiceAccountError as error:
+            raise DecryptionError(str(error)) from error
+    if not data and account is None:
+        return Secret({}, None, "")
+    whole = msgspec.json.encode((data, account.annotations if account is not None else None), order="deterministic")
+    return Secret(data, account, hashlib.sha256(whole).hexdigest())
+
+
+async def _data(run: Run, reference: LocalObjectReference | None) -> dict[str, bytes]:
     if reference is None:
-        return Secret({}, "")
+        return {}
     client, where = run.cluster.client, f"{run.key.namespace}/{reference.name}"
     try:
         found = await client.get(await client.resource_for(("", "v1", "Secret")), reference.name, run.key.namespace)
-        data = {name: base64.b64decode(value) for name, value in (found.get("data") or {}).items()}
+        return {name: base64.b64decode(value) for name, value in (found.get("data") or {}).items()}
     except NotFound as error:
         raise DecryptionError(f"sops decryption Secret '{where}' not found") from error
     except (KubeError, binascii.Error) as error:
         raise DecryptionError(f"cannot get sops decryption Secret '{where}': {error}") from error
-    whole = msgspec.json.encode(data, order="deterministic")
-    return Secret(data, hashlib.sha256(whole).hexdigest())
 
 
 @asynccontextmanager
@@ -69,8 +87,10 @@ async def decryptor(run: Run, secret: Secret) -> AsyncIterator[Decryptor]:
         keys = Keys(directory)
         try:
             await keys.load(secret.data)
+            if secret.account is not None:
+                await keys.identify(secret.account)
             yield Decryptor(keys)
-        except SopsError as error:
+        except (SopsError, CloudError, ServiceAccountError) as error:
             raise DecryptionError(str(error)) from error
         finally:
             await keys.close()

@@ -66,7 +66,6 @@ DRIFT_CORRECTED = "DriftCorrected"
 DEPENDENCY_NOT_READY = "DependencyNotReady"
 INVALID_EXPRESSION = "InvalidCELExpression"
 SUCCEEDED = "ReconciliationSucceeded"
-UNSUPPORTED = "UnsupportedFeature"
 _TERMINAL = "Reconciliation failed terminally due to configuration error"
 
 
@@ -105,10 +104,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         return durations.parse(obj.spec.retry_interval or obj.spec.interval)
 
     async def refuse(self, run: Run) -> None:
-        """Name what this engine can't do, rather than leave it out in silence."""
-        reason = policy.unsupported(run.object.spec)
-        if reason:
-            raise Stalled(UNSUPPORTED, reason)
+        """Stop at once when expressions can't be read, or not here."""
         if policy.has_expressions(run.object.spec) and not cel.available():
             raise Stalled("CELMissing", cel.EXTRA)
         try:
@@ -303,7 +299,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         """The build of an order: the one kept, if it was the same, else a new one."""
         work, decryption = run.shared(Work), run.object.spec.decryption
         try:
-            keys = await read_keys(run, decryption.secret_ref) if decryption is not None else None
+            keys = await read_keys(run, decryption) if decryption is not None else None
             digest = keys.digest if keys is not None else ""
             key = cache_key(work.source.artifact.digest, order, run.object.spec.path, digest)
             built = self._builds.get(key)

@@ -1,4 +1,4 @@
-"""What the fields of a Kustomization mean: times, marks on objects, deletion, and what this engine refuses.
+"""What the fields of a Kustomization mean: times, marks on objects, and deletion.
 
 Source: docs/spec/v1/kustomizations.md of fluxcd/kustomize-controller.
 """
@@ -63,13 +63,6 @@ def deletes_objects(spec: KustomizationSpec) -> bool:
 def waits_for_termination(spec: KustomizationSpec) -> bool:
     """Whether a deletion waits until the objects are gone."""
     return spec.deletion_policy == "WaitForTermination"
-
-
-def unsupported(spec: KustomizationSpec) -> str:
-    """Why this engine can't reconcile a spec, a sentence for users; empty when it can."""
-    if spec.decryption is not None and spec.decryption.service_account_name:
-        return "spec.decryption.serviceAccountName is not supported by this engine: it has no workload identity"
-    return ""
 
 
 def has_expressions(spec: KustomizationSpec) -> bool:

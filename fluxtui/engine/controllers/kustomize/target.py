@@ -14,17 +14,20 @@ from typing import Any
 import msgspec
 
 from fluxtui.api.fields import KubeConfigReference
+from fluxtui.engine.adapters.clouds.clusters import PROVIDERS, canonical, endpoint_of
+from fluxtui.engine.adapters.clouds.tokens import CloudError
 from fluxtui.engine.controllers.kustomize.impersonation import client_for
 from fluxtui.engine.controllers.kustomize.work import Run
+from fluxtui.engine.runtime import service_accounts
 from fluxtui.engine.runtime.guard import GuardedClient
+from fluxtui.engine.runtime.objects import Key
+from fluxtui.engine.runtime.service_accounts import ServiceAccountError
 from fluxtui.kube.client import Client
 from fluxtui.kube.errors import ConfigError, KubeError
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.remote import context_of
 
 _KEYS = ("value", "value.yaml")
-_CLOUDS = ("aws", "azure", "gcp")
-_TOKEN_LIFETIME = 3600
 
 
 class TargetError(Exception):
@@ -65,7 +68,7 @@ async def _context(run: Run, reference: KubeConfigReference) -> Context:
         name, key = reference.secret_ref.name, reference.secret_ref.key
         return context_of(await _kubeconfig(run, name, key), f"KubeConfig secret '{run.key.namespace}/{name}'")
     if reference.config_map_ref is not None:
-        return await _generic(run, reference.config_map_ref.name)
+        return await _by_identity(run, reference.config_map_ref.name)
     raise ConfigError("spec.kubeConfig names neither a secretRef nor a configMapRef")
 
 
@@ -82,44 +85,31 @@ async def _kubeconfig(run: Run, name: str, key: str) -> bytes:
         raise ConfigError(f"{where}: {wanted[0]} is no base64") from error
 
 
-async def _generic(run: Run, name: str) -> Context:
-    """A cluster that trusts the ServiceAccount tokens of this one."""
+async def _by_identity(run: Run, name: str) -> Context:
+    """A cluster that trusts the identity of a ServiceAccount of this one: its own tokens, or those of a cloud."""
     where = f"KubeConfig ConfigMap '{run.key.namespace}/{name}'"
     data = (await _read(run, "ConfigMap", name, where)).get("data") or {}
-    provider = data.get("provider", "")
-    if provider in _CLOUDS:
-        raise ConfigError(f"{where}: this engine can't log in to {provider}; only the provider generic is supported")
-    if provider != "generic":
-        raise ConfigError(f"{where}: provider {provider!r} is not one of generic, {', '.join(_CLOUDS)}")
-    address, account = data.get("address", ""), data.get("serviceAccountName", "")
-    if not address.startswith("https://"):
-        raise ConfigError(f"{where}: address {address!r} is not https://")
-    if not account:
-        raise ConfigError(f"{where}: serviceAccountName is needed: the engine has no ServiceAccount of its own")
-    audiences = data.get("audiences", "").split() or [address]
-    cluster: dict[str, Any] = {"server": address}
-    if data.get("ca.crt"):
-        cluster["certificate-authority-data"] = base64.b64encode(data["ca.crt"].encode()).decode()
-    token = await _token(run, account, audiences)
-    return Context(where, where, where, address.rstrip("/"), cluster=cluster, user={"token": token})
-
-
-async def _token(run: Run, account: str, audiences: list[str]) -> str:
-    client = run.cluster.client
-    resource = await client.resource_for(("", "v1", "ServiceAccount"))
-    request = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"audiences": audiences, "expirationSeconds": _TOKEN_LIFETIME},
-    }
-    path = resource.path(run.key.namespace, account, "token")
+    provider, wanted = data.get("provider", ""), data.get("serviceAccountName", "")
+    if provider not in PROVIDERS:
+        raise ConfigError(f"{where}: provider {provider!r} is not one of {', '.join(PROVIDERS)}")
+    client, address = run.cluster.client, data.get("address", "")
     try:
-        answer = await client.request("POST", path, body=msgspec.json.encode(request))
-        return str(msgspec.json.decode(answer.body)["status"]["token"])
-    except KubeError as error:
-        raise ConfigError(f"ServiceAccount '{run.key.namespace}/{account}': no token: {error}") from error
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise ConfigError(f"ServiceAccount '{run.key.namespace}/{account}': the server gave no token") from error
+        account = await service_accounts.read(client, Key(run.key.namespace, wanted)) if wanted else None
+        if provider == "generic":
+            server = canonical(address)
+            account = account or await service_accounts.own(client)
+            token = await account.token(data.get("audiences", "").split() or [address])
+            authority = base64.b64encode(data.get("ca.crt", "").encode()).decode()
+        else:
+            async with run.cluster.limits.remotes:
+                endpoint = await endpoint_of(data, account)
+            server, token, authority = canonical(endpoint.server), endpoint.token.text, endpoint.authority
+    except (CloudError, ServiceAccountError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+    cluster: dict[str, Any] = {"server": server}
+    if authority:
+        cluster["certificate-authority-data"] = authority
+    return Context(where, where, where, server, cluster=cluster, user={"token": token})
 
 
 async def _read(run: Run, kind: str, name: str, where: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """With which credentials a GitRepository is fetched: `spec.secretRef`, `spec.proxySecretRef` and `spec.provider`.
 
-Reasons and messages are those of source-controller. Providers that need the identity of a cloud's machine are refused
-by name.
+Reasons and messages are those of source-controller.
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from typing import NoReturn
 import msgspec
 
 from fluxtui.api import durations
-from fluxtui.api.source import GitRepository, GitRepositorySpec
+from fluxtui.api.source import GitRepository
+from fluxtui.engine.adapters.clouds import aws, azure
+from fluxtui.engine.adapters.clouds.tokens import Account, CloudError, TokenCache
 from fluxtui.engine.adapters.git_access import AccessError, Remote, remote
 from fluxtui.engine.adapters.github_app import APP_ID, AppTokens, GitHubAppError
 from fluxtui.engine.controllers.source.secrets import SecretError, read_secret
@@ -25,22 +26,23 @@ from fluxtui.engine.controllers.source.vocabulary import (
     FETCH_FAILED,
     INVALID_PROVIDER,
 )
+from fluxtui.engine.runtime import service_accounts
+from fluxtui.engine.runtime.objects import Key
 from fluxtui.engine.runtime.outcomes import Failed, Stalled
 from fluxtui.engine.runtime.reconciliation import Reconciliation
+from fluxtui.engine.runtime.service_accounts import ServiceAccountError
+from fluxtui.kube.errors import KubeError
 
 Run = Reconciliation[GitRepository]
 
 
-def unsupported(spec: GitRepositorySpec) -> str:
-    """Why a spec can't be reconciled by this engine, a sentence for users; empty when it can."""
-    if spec.provider in ("aws", "azure"):
-        return (
-            f"spec.provider '{spec.provider}' is not supported by this engine; "
-            "use 'generic' or 'github' with spec.secretRef"
-        )
-    if spec.service_account_name:
-        return "spec.serviceAccountName is not supported by this engine; use spec.secretRef"
-    return ""
+class _Login(msgspec.Struct, frozen=True):
+    """What a provider lets one in with, until when (seconds since the epoch)."""
+
+    expires: float
+    username: str = ""
+    password: str = ""
+    bearer_token: str = ""
 
 
 class Access:
@@ -48,6 +50,7 @@ class Access:
 
     def __init__(self) -> None:
         self._tokens = AppTokens()
+        self._credentials: TokenCache[_Login] = TokenCache()
 
     async def remote(self, run: Run, workspace: Path) -> Remote:
         """How to reach the repository of an object. `workspace` is a private directory. Raises Failed and Stalled."""
@@ -66,6 +69,8 @@ class Access:
             _refuse(f"SSH identity key is encrypted but no 'password' field was provided in the secret '{name}'")
         if spec.provider == "github":
             return await self._github(run, found, secret, workspace)
+        if spec.provider in ("aws", "azure"):
+            return await self._cloud(run, found)
         if secret and secret.get(APP_ID):
             message = f"secretRef '{name}' has github app data but provider is not set to github"
             raise Failed(INVALID_PROVIDER, message, condition=FETCH_FAILED)
@@ -86,12 +91,42 @@ class Access:
             _refuse(f"failed to configure authentication options: {cause}", error)
         return msgspec.structs.replace(found, username="x-access-token", password=token, bearer_token="")
 
+    async def _cloud(self, run: Run, found: Remote) -> Remote:
+        """With what the identity of a ServiceAccount, or of the engine, gets from the provider."""
+        spec, namespace = run.object.spec, run.key.namespace
+        try:
+            async with run.cluster.limits.remotes, asyncio.timeout(durations.parse(spec.timeout)):
+                account = None
+                if spec.service_account_name:
+                    key = Key(namespace, spec.service_account_name)
+                    account = await service_accounts.read(run.cluster.client, key)
+                # Annotations are what an account stands for: with others it is another one.
+                marks = sorted(account.annotations.items()) if account is not None else ()
+                name = (spec.provider, found.url, found.proxy, namespace, spec.service_account_name, str(marks))
+                login = await self._credentials.get(name, lambda: _login(spec.provider, found, account))
+        except (CloudError, ServiceAccountError, KubeError, TimeoutError) as error:
+            cause = f"timed out after {spec.timeout}" if isinstance(error, TimeoutError) else str(error)
+            _refuse(f"failed to configure authentication options: {cause}", error)
+        # Both at once would be two Authorization headers.
+        return msgspec.structs.replace(
+            found, username=login.username, password=login.password, bearer_token=login.bearer_token
+        )
+
     async def _secret(self, run: Run, name: str, *, proxy: bool = False) -> dict[str, bytes]:
         try:
             return await read_secret(run, name)
         except SecretError as error:
             message = f"failed to get secret '{run.key.namespace}/{name}': {error}"
             _refuse(f"failed to configure proxy options: {message}" if proxy else message, error)
+
+
+async def _login(provider: str, found: Remote, account: Account | None) -> _Login:
+    if provider == "azure":
+        token = await azure.access_token(account, azure.DEVOPS, found.proxy)
+        return _Login(token.expires, bearer_token=token.text)
+    owner = await aws.credentials(account, aws.region_of_repository(found.url), found.proxy)
+    username, password = aws.repository_password(found.url, owner)
+    return _Login(aws.password_expires(owner), username, password)
 
 
 def is_encrypted(identity: bytes) -> bool:

@@ -24,7 +24,7 @@ from fluxtui.engine.adapters.git_access import Remote
 from fluxtui.engine.adapters.git_refs import RangeMismatch, Reference, ReferenceError, Target
 from fluxtui.engine.adapters.git_watch import RefWatcher
 from fluxtui.engine.controllers.source import includes
-from fluxtui.engine.controllers.source.access import Access, unsupported
+from fluxtui.engine.controllers.source.access import Access
 from fluxtui.engine.controllers.source.ignore import IgnoreError, exclusions
 from fluxtui.engine.controllers.source.verification import is_due, verify_source
 from fluxtui.engine.controllers.source.vocabulary import (
@@ -36,7 +36,6 @@ from fluxtui.engine.controllers.source.vocabulary import (
     OUTDATED,
     STORAGE_FAILED,
     SUCCEEDED,
-    UNSUPPORTED,
     VERIFIED,
 )
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound
@@ -92,9 +91,6 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
 
     async def refuse(self, run: Run) -> None:
         """Name what this engine can't do, rather than leave it out in silence."""
-        reason = unsupported(run.object.spec)
-        if reason:
-            raise Stalled(UNSUPPORTED, reason, condition=FETCH_FAILED)
         if run.object.spec.url.startswith("file:") and not self._cluster.settings.file_sources:
             raise Stalled("URLInvalid", "file:// sources are switched off in this engine", condition=FETCH_FAILED)
 
