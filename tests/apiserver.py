@@ -96,7 +96,7 @@ def _wait(server: str, token: str, processes: list[subprocess.Popen[bytes]], sta
     request = urllib.request.Request(f"{server}/readyz", headers={"Authorization": f"Bearer {token}"})
     while time.monotonic() < deadline:
         for process in processes:
-            assert process.poll() is None, f"{process.args} ended early; see {state}"
+            assert process.poll() is None, f"{process.args!r} ended early; see {state}"
         try:
             with urllib.request.urlopen(request, timeout=2, context=unverified):
                 return

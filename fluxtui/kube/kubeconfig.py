@@ -12,7 +12,7 @@ import fnmatch
 import glob
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -365,7 +365,7 @@ async def watch_files(
     env: Mapping[str, str] = os.environ,
     *,
     current: Kubeconfig | None = None,
-) -> AsyncIterator[Kubeconfig]:
+) -> AsyncGenerator[Kubeconfig, None]:
     """See `fluxtui.kube.reload.watch_files`, which this is."""
     from fluxtui.kube.reload import watch_files as follow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import glob
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 import watchfiles
@@ -23,7 +23,7 @@ _Signature = tuple[tuple[str, str, int, int, int], ...]
 
 async def watch_files(
     paths: Sequence[str] = (), env: Mapping[str, str] = os.environ, *, current: Kubeconfig | None = None
-) -> AsyncIterator[Kubeconfig]:
+) -> AsyncGenerator[Kubeconfig, None]:
     """A new Kubeconfig each time the files behind `load(paths, env)` changed in what they mean. Never ends by itself.
 
     Contexts that did not change compare equal to those before and keep their ids. While a file is broken or missing,

@@ -56,7 +56,7 @@ class Row(msgspec.Struct, gc=False):
 def kustomization(number: int) -> dict[str, Any]:
     """An object of some 7 KB, as large as real ones are."""
     inventory = [{"id": f"default_app-{number}-{n}_apps_Deployment", "v": "v1"} for n in range(50)]
-    fields = {f"f:field-{n}": {".": {}, "f:value": {}, "k:{name}": {}} for n in range(40)}
+    fields: dict[str, Any] = {f"f:field-{n}": {".": {}, "f:value": {}, "k:{name}": {}} for n in range(40)}
     message = "Applied revision: main@sha1:7148a3540f2c1d3b7a7a4b1d64ee1f3f7a0cd111"
     ready = {"type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "message": message,
              "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 3}  # fmt: skip

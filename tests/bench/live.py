@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import random
 import re
@@ -39,6 +40,11 @@ def bare_read(fleet: FakeFleet, directory: Path) -> dict[str, float]:
 def gaps(index: int) -> float:
     """Seconds between keys: irregular, as fingers are."""
     return 0.035 + index * 37 % 11 * 0.006
+
+
+def holds(token: bytes, seen: bytes) -> bool:
+    """Whether the screen has got a text."""
+    return token in seen
 
 
 def walk(count: int, span: int = 30) -> str:
@@ -153,7 +159,7 @@ class Session:
                 token = f"probe{index:05}"
                 began = time.monotonic()
                 self.fleet.order("probe", row=index % 20, message=token)
-                waits.append(self.console.until(lambda seen, t=token: t.encode() in seen, 10, what=token) - began)
+                waits.append(self.console.until(functools.partial(holds, token.encode()), 10, what=token) - began)
         self.figures.add_times(f"event to screen at {rate:g} events/s", waits, targets=(40, 100))
 
     def typed(self, name: str, keys: list[str], target: float | None, *, after: Callable[[], None]) -> None:

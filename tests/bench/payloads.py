@@ -165,7 +165,9 @@ def _condition() -> dict[str, Any]:
 
 
 def _managed(kind: Kind, chance: random.Random) -> list[dict[str, Any]]:
-    fields = {f"f:field-{chance.randrange(1000)}": {".": {}, "f:value": {}, "k:{name}": {}} for _ in range(44)}
+    fields: dict[str, Any] = {
+        f"f:field-{chance.randrange(1000)}": {".": {}, "f:value": {}, "k:{name}": {}} for _ in range(44)
+    }
     return [{"manager": kind.controller, "operation": "Apply", "apiVersion": "v1", "fieldsV1": fields}]
 
 

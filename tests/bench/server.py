@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import json
 import random
@@ -280,7 +281,7 @@ class Fleet:
         ports = []
         for cluster in self.clusters:
             server = await loop.create_server(
-                lambda cluster=cluster: Connection(cluster), "127.0.0.1", 0, ssl=context, backlog=128
+                functools.partial(Connection, cluster), "127.0.0.1", 0, ssl=context, backlog=128
             )
             ports.append(int(server.sockets[0].getsockname()[1]))
         return ports

@@ -138,7 +138,7 @@ async def test_the_engines_file(start: Start, tmp_path: Path) -> None:
 async def test_following_goes_on_with_new_pods(start: Start) -> None:
     fleet = await two_clusters(start)
     async with watching(fleet, "logs --follow -o json --kind HelmRelease --context west") as seen:
-        helm = {"controllerKind": "HelmRelease", "name": "web"}
+        helm: Object = {"controllerKind": "HelmRelease", "name": "web"}
         await controller(fleet.clients["west"], "helm-controller", line("upgraded", **helm), line("not of interest"))
         await eventually(lambda: len(seen.lines) == 1)
         assert await seen.interrupt() == 0

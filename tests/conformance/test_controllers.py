@@ -124,7 +124,7 @@ class Side:
             # A kind goes with its CRD.
             if resource is not None:
                 with contextlib.suppress(NotFound):
-                    objects.append(await self.client.get(resource, found.name, found.namespace or None))
+                    objects.append(await self.client.get(resource, found.name, found.namespace))
         return objects
 
     async def events(self) -> set[str]:

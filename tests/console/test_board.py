@@ -21,7 +21,7 @@ from fluxtui.console.screens.palette import CommandList, PaletteScreen
 from fluxtui.console.screens.plan import PlanScreen
 from fluxtui.console.tabs import logs
 from fluxtui.console.widgets.chrome import Bar
-from fluxtui.fleet.lines import LineType, View, cluster_key
+from fluxtui.fleet.lines import Line, LineType, View, cluster_key
 from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
 from fluxtui.kube.errors import Forbidden
@@ -55,6 +55,30 @@ def pane_text(screen: FleetScreen) -> str:
     return "\n".join(piece.text.plain for piece in screen.pane.document.lines)
 
 
+def here(screen: FleetScreen) -> Line:
+    """The line of the cursor."""
+    line = screen.fleet_tree.current
+    assert line is not None
+    return line
+
+
+def kind(screen: FleetScreen) -> str:
+    """The kind of the object of the cursor."""
+    ref = here(screen).ref
+    return ref.kind if ref else ""
+
+
+def shown(screen: FleetScreen) -> Line:
+    """The line that the details are about."""
+    assert screen.details.line is not None
+    return screen.details.line
+
+
+def top(pilot: Pilot[None]) -> object:
+    """The screen that has the keys."""
+    return pilot.app.screen
+
+
 def names(screen: FleetScreen) -> list[str]:
     return [line.ref.name for line in screen.fleet_tree.lines if line.ref and line.type == LineType.OBJECT]
 
@@ -67,9 +91,9 @@ async def test_arrows_open_and_close_branches_and_h_goes_to_the_parent() -> None
         closed = len(screen.fleet_tree.lines)
         await pilot.press("right", "down", "right")
         assert len(screen.fleet_tree.lines) > closed
-        assert screen.fleet_tree.current.type == LineType.GROUP
+        assert here(screen).type == LineType.GROUP
         await pilot.press("down", "h")
-        assert screen.fleet_tree.current.type == LineType.GROUP
+        assert here(screen).type == LineType.GROUP
         await pilot.press("left", "left", "left")
         assert len(screen.fleet_tree.lines) == closed
 
@@ -124,7 +148,7 @@ async def test_news_repaint_only_what_shows_them_and_the_cursor_stays_on_its_obj
         row = screen.fleet_tree.cursor
         screen.fleet.mirror.upsert("prod-eu", [world.git("another")])
         await pilot.pause(0.3)
-        assert screen.fleet_tree.current.ref == APPS
+        assert here(screen).ref == APPS
         assert screen.fleet_tree.cursor == row + (1 if "another" in names(screen) else 0)
         ready = world.kustomization("apps", "./apps/production", since=world.ago(seconds=1))
         screen.fleet.mirror.upsert("prod-eu", [ready])
@@ -165,7 +189,7 @@ async def test_letters_typed_right_behind_the_slash_belong_to_the_filter() -> No
             pilot.app.post_message(_key(pilot, character))
         await pilot.pause(0.1)
         assert field.value == "ks "
-        assert pilot.app.screen is screen
+        assert top(pilot) is screen
 
 
 async def test_keys_that_come_in_one_bunch_act_in_their_order() -> None:
@@ -239,7 +263,7 @@ async def test_another_view_keeps_the_object_or_shows_what_stands_for_it() -> No
             screen.set_view(view)
             await pilot.pause()
             assert screen.fleet_tree.current
-            assert screen.fleet_tree.current.ref == APPS, view
+            assert here(screen).ref == APPS, view
         for view, kind in ((View.FAILURE, LineType.FAILURE), (View.SOURCE, LineType.SOURCE)):
             screen.find(APPS)
             screen.set_view(view)
@@ -277,7 +301,7 @@ async def test_next_match_opens_the_branches_that_hide_it_and_no_others() -> Non
         assert {line.type for line in screen.fleet_tree.lines} == {LineType.CLUSTER}
         await pilot.press("home", "n")
         await pilot.pause()
-        assert screen.fleet_tree.current.ref == APPS
+        assert here(screen).ref == APPS
         clusters = [line for line in screen.fleet_tree.lines if line.type == LineType.CLUSTER]
         assert [line.cluster for line in clusters if line.opened] == ["prod-eu"]
 
@@ -286,11 +310,11 @@ async def test_next_match_walks_through_failures_and_through_what_the_filter_mea
     async with opened() as (pilot, screen):
         screen.fleet_tree.go_to(cluster_key("prod-eu"))
         await pilot.press("x", "n")
-        assert screen.fleet_tree.current.ref == APPS
+        assert here(screen).ref == APPS
         await pilot.press("n")
-        assert screen.fleet_tree.current.ref == CANARY
+        assert here(screen).ref == CANARY
         await pilot.press("N")
-        assert screen.fleet_tree.current.ref == APPS
+        assert here(screen).ref == APPS
 
 
 # Marks
@@ -324,10 +348,10 @@ async def test_two_objects_of_one_name_in_two_clusters_are_never_confused() -> N
         screen.go_to(US_APPS)
         await pilot.pause()
         assert "suspend: true" in pane_text(screen)
-        assert screen.details.line.ref == US_APPS
+        assert shown(screen).ref == US_APPS
         await pilot.press("left_square_bracket")
         await pilot.pause()
-        assert screen.fleet_tree.current.ref == APPS
+        assert here(screen).ref == APPS
         assert "suspend: true" not in pane_text(screen)
 
 
@@ -387,13 +411,13 @@ async def test_enter_in_the_trace_jumps_and_history_leads_back() -> None:
         await pilot.press("t", "tab")
         await pilot.pause()
         await pilot.press("home", "enter")
-        assert screen.fleet_tree.current.ref.kind == "GitRepository"
+        assert kind(screen) == "GitRepository"
         await pilot.press("left_square_bracket")
-        assert screen.fleet_tree.current.ref == CANARY
+        assert here(screen).ref == CANARY
         await pilot.press("right_square_bracket")
-        assert screen.fleet_tree.current.ref.kind == "GitRepository"
+        assert kind(screen) == "GitRepository"
         await pilot.press("minus")
-        assert screen.fleet_tree.current.ref == CANARY
+        assert here(screen).ref == CANARY
 
 
 async def test_tabs_turn_with_keys_arrows_and_clicks() -> None:
@@ -435,11 +459,11 @@ async def test_logs_pause_when_read_and_follow_on_their_key() -> None:
         await pilot.press("l", "tab")
         await pilot.pause()
         document = screen.pane.document
-        assert document.follows
-        await pilot.press("f")
-        assert not document.follows
-        await pilot.press("f")
-        assert document.follows
+        followed = [document.follows]
+        for _ in range(2):
+            await pilot.press("f")
+            followed.append(document.follows)
+        assert followed == [True, False, True]
 
 
 async def test_a_pod_that_talks_fast_is_laid_out_a_few_times_and_only_its_new_lines(
@@ -455,7 +479,12 @@ async def test_a_pod_that_talks_fast_is_laid_out_a_few_times_and_only_its_new_li
 
     made: list[str] = []
     make = logs._line
-    monkeypatch.setattr(logs, "_line", lambda line, *rest: made.append(line.text) or make(line, *rest))
+
+    def noted(line: LogLine, *rest: Any) -> Any:
+        made.append(line.text)
+        return make(line, *rest)
+
+    monkeypatch.setattr(logs, "_line", noted)
     async with opened(Talking()) as (pilot, screen):
         screen.find(APPS)
         laid = 0
@@ -510,7 +539,7 @@ async def test_what_is_applied_by_an_object_offers_that_object() -> None:
         await pilot.press("right", "j", "s")
         await pilot.pause()
         assert screen.fleet_tree.current
-        assert screen.fleet_tree.current.ref == API
+        assert here(screen).ref == API
         assert isinstance(pilot.app.screen, QuestionScreen)
         await pilot.press("y")
         await pilot.pause()
@@ -541,7 +570,7 @@ async def test_a_suspended_object_is_not_reconciled_but_may_be_resumed() -> None
         await pilot.pause()
         assert isinstance(pilot.app.screen, QuestionScreen)
         await pilot.press("escape")
-        assert pilot.app.screen is screen
+        assert top(pilot) is screen
 
 
 async def test_an_unreachable_cluster_refuses_with_the_reason() -> None:
@@ -561,7 +590,7 @@ async def test_suspend_asks_for_a_reason_and_checks_the_end() -> None:
         await pilot.press("a", "tab", "2", "x", "enter")
         assert isinstance(pilot.app.screen, FormScreen)
         await pilot.press("escape")
-        assert pilot.app.screen is screen
+        assert top(pilot) is screen
 
 
 async def test_many_objects_are_previewed_first() -> None:
@@ -584,11 +613,11 @@ async def test_the_palette_finds_by_letters_and_runs() -> None:
         assert isinstance(pilot.app.screen, PaletteScreen)
         await pilot.press(*"ctx prod-us", "enter")
         await pilot.pause()
-        assert screen.fleet_tree.current.cluster == "prod-us"
+        assert here(screen).cluster == "prod-us"
         await pilot.press("colon")
         await pilot.pause()
         await pilot.press(*"suspend")
-        assert pilot.app.screen.query_one(CommandList).current.name == "suspend"
+        assert getattr(pilot.app.screen.query_one(CommandList).current, "name", "") == "suspend"
         await pilot.press("escape")
         await pilot.press("colon")
         await pilot.pause()
@@ -625,7 +654,7 @@ async def test_help_opens_and_closes_on_its_key() -> None:
         await pilot.pause()
         assert isinstance(pilot.app.screen, HelpScreen)
         await pilot.press("question_mark")
-        assert pilot.app.screen is screen
+        assert top(pilot) is screen
 
 
 async def test_q_goes_back_first_and_asks_at_the_root() -> None:

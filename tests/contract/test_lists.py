@@ -252,7 +252,7 @@ async def test_cells_tell_what_there_is(api: Api) -> None:
     assert [found[1], *found[3:5], found[6]] == ["ClusterIP", "<none>", "80/TCP,53/UDP", "a=b"]
     secret: dict[str, object] = {"metadata": {"name": "s"}, "data": {"k": "YQ=="}}
     assert (await cells(api, "secrets", secret))[:3] == ["s", "Opaque", 1]
-    binding = {
+    binding: dict[str, object] = {
         "metadata": {"name": "b"},
         "roleRef": {"kind": "Role", "name": "r"},
         "subjects": [{"kind": "ServiceAccount", "name": "d", "namespace": "n"}, {"kind": "User", "name": "u"}],

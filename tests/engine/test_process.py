@@ -153,7 +153,7 @@ async def test_contexts_come_and_go_while_running(
         offered.put_nowait([dead])
 
         async def released() -> bool:
-            return (await lease(client))["spec"]["holderIdentity"] == ""
+            return bool((await lease(client))["spec"]["holderIdentity"] == "")
 
         await eventually(released)
 

@@ -33,7 +33,8 @@ def fleet(**conditions: Any) -> Mirror:
     """git → root → infra ← apps ← canary, apps applying Deployment web/api."""
 
     def of(name: str) -> tuple[Any, ...]:
-        return conditions.get(name, (ready(),))
+        found: tuple[Any, ...] = conditions.get(name, (ready(),))
+        return found
 
     return mirror_of(
         c=[

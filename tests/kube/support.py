@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -155,7 +155,8 @@ def _verb(request: web.Request) -> str:
 @asynccontextmanager
 async def serve(handler: Handler, context: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[str]:
     """Serve `handler` on loopback; the URL."""
-    server = web.Server(handler, handler_cancellation=True, access_log=None)
+    # The types know only handlers that need nothing of an application.
+    server = web.Server(cast("Any", handler), handler_cancellation=True, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1, handle_signals=False)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)

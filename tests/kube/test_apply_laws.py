@@ -160,7 +160,7 @@ def test_inventories() -> None:
 
 
 def test_fields_of_two_managers_as_one() -> None:
-    one = {"f:data": {"f:k": {}}, "f:metadata": {"f:labels": {}}}
+    one: Object = {"f:data": {"f:k": {}}, "f:metadata": {"f:labels": {}}}
     other = {"f:data": {"f:l": {}}, "f:metadata": {"f:labels": {"f:app": {}}}}
     assert union(one, other) == {
         "f:data": {"f:k": {}, "f:l": {}},
@@ -211,7 +211,7 @@ def test_drift_and_what_is_left_alone() -> None:
 
 def test_a_list_item_of_another_manager_is_left_to_it() -> None:
     key = 'k:{"name":"app"}'
-    fields = {"f:spec": {"f:containers": {key: {"f:image": {}}}}}
+    fields: Object = {"f:spec": {"f:containers": {key: {"f:image": {}}}}}
     live: Object = {
         "spec": {"containers": [{"name": "app", "image": "2"}]},
         "metadata": {"managedFields": [entry("updater", "Apply", fields)]},
@@ -259,7 +259,7 @@ def test_normalized() -> None:
         "status": {},
     }
     assert normalized(custom) == {"apiVersion": "e.com/v1", "kind": "T", "metadata": {}, "spec": None}
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {}, "rules": None}
+    role: Object = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {}, "rules": None}
     assert normalized(role) == role
     cron = {
         "apiVersion": "batch/v1",

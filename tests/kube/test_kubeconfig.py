@@ -257,7 +257,12 @@ def test_a_file_is_parsed_once_until_it_changes(tmp_path: Path, monkeypatch: pyt
     path = write(tmp_path / "config", entry("a"))
     parsed: list[str] = []
     parse = configfile.parse
-    monkeypatch.setattr(configfile, "parse", lambda text, name: parsed.append(name) or parse(text, name))
+
+    def noted(text: bytes, name: str) -> Any:
+        parsed.append(name)
+        return parse(text, name)
+
+    monkeypatch.setattr(configfile, "parse", noted)
     load([path])
     load([path])
     assert parsed == [path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from contextlib import AsyncExitStack
 
@@ -48,6 +49,10 @@ async def test_a_quiet_server_that_answers_is_left_alone() -> None:
         assert mirror.phases == [Phase.SYNCING, Phase.LIVE]
 
 
+def has(mirror: Mirror, name: str) -> bool:
+    return name in mirror.objects
+
+
 async def test_what_a_stream_says_is_a_sign_of_life() -> None:
     liveness = Liveness()
     async with scripted() as api, following(api.url, liveness=liveness, timing=Timing()) as mirror:
@@ -55,7 +60,7 @@ async def test_what_a_stream_says_is_a_sign_of_life() -> None:
         for name in ("a", "b"):
             moment = time.monotonic()
             await api.put(name)
-            await until(lambda name=name: name in mirror.objects)
+            await until(functools.partial(has, mirror, name))
             assert liveness._last >= moment
 
 

@@ -56,7 +56,8 @@ async def test_the_kubeconfigs_authority_is_what_counts(authority: Authority, st
         assert await you(url, certificate_authority_data=authority.data) == ""
         assert await you(url, certificate_authority=str(authority.directory / "ca.crt")) == ""
         assert await you(url, insecure_skip_tls_verify=True) == ""
-        for cluster in ({"certificate_authority_data": stranger.data}, {}):
+        others: list[dict[str, Any]] = [{"certificate_authority_data": stranger.data}, {}]
+        for cluster in others:
             with pytest.raises(
                 Unreachable, match=r"certificate is not trusted: unable to get local issuer|self-signed"
             ):
@@ -70,7 +71,7 @@ async def test_the_servers_name_is_checked_and_can_be_given(
     server = authority.server_context("named", "DNS:api.cluster.test")
     monkeypatch.setattr(server, "sni_callback", lambda _socket, name, _context: names.append(name))
     async with serve(hello, server) as url:
-        trusted = {"certificate_authority_data": authority.data}
+        trusted: dict[str, Any] = {"certificate_authority_data": authority.data}
         with pytest.raises(Unreachable, match="IP address mismatch"):
             await you(url, **trusted)
         assert await you(url, tls_server_name="api.cluster.test", **trusted) == ""
@@ -81,7 +82,7 @@ async def test_the_servers_name_is_checked_and_can_be_given(
 
 async def test_client_certificates_inline_and_from_files(authority: Authority) -> None:
     certificate, key = authority.issue("jane")
-    trusted = {"certificate_authority_data": authority.data}
+    trusted: dict[str, Any] = {"certificate_authority_data": authority.data}
     async with serve(hello, authority.server_context("mutual", "IP:127.0.0.1", clients=True)) as url:
         data = {"client-certificate-data": inline(certificate), "client-key-data": inline(key)}
         assert await you(url, data, **trusted) == "jane"
@@ -229,7 +230,7 @@ async def test_a_proxy_is_tunnelled_through_with_its_password(authority: Authori
     server = authority.server_context("proxied", "DNS:api.test")
     async with serve(hello, server) as url, proxy.running() as port:
         target = url.replace("127.0.0.1", "api.test")
-        cluster = {"certificate_authority_data": authority.data}
+        cluster: dict[str, Any] = {"certificate_authority_data": authority.data}
         through = f"http://me:p%40ss@127.0.0.1:{port}"
         assert await you(target, proxy_url=through, **cluster) == ""
         assert proxy.asked == [("CONNECT", target.removeprefix("https://"))]
@@ -244,7 +245,10 @@ async def test_a_proxy_is_tunnelled_through_with_its_password(authority: Authori
 async def test_a_server_name_holds_behind_a_proxy(authority: Authority) -> None:
     proxy = Proxy()
     async with serve(hello, authority.server_context("inner", "DNS:inner.name")) as url, proxy.running() as port:
-        cluster = {"certificate_authority_data": authority.data, "proxy_url": f"http://127.0.0.1:{port}"}
+        cluster: dict[str, Any] = {
+            "certificate_authority_data": authority.data,
+            "proxy_url": f"http://127.0.0.1:{port}",
+        }
         assert await you(url, tls_server_name="inner.name", **cluster) == ""
 
 
@@ -258,7 +262,10 @@ async def test_an_https_proxy_is_verified_by_the_systems_authorities(
     proxy_context = stranger.server_context("proxy", "DNS:localhost")
     async with serve(hello, server) as url, proxy.running(proxy_context) as port:
         target = url.replace("127.0.0.1", "api.test")
-        cluster = {"certificate_authority_data": authority.data, "proxy_url": f"https://localhost:{port}"}
+        cluster: dict[str, Any] = {
+            "certificate_authority_data": authority.data,
+            "proxy_url": f"https://localhost:{port}",
+        }
         with pytest.raises(Unreachable, match="not trusted"):
             await you(target, user, **cluster)
         assert not proxy.asked

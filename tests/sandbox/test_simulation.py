@@ -24,7 +24,7 @@ def workload(kind: str, annotations: dict[str, str] | None = None, /, *, image: 
     """A workload of a kind named `web`; annotations, without their prefix, go to the pod template."""
     labels = {"app": "web"}
     noted = {f"{PREFIX}{name}": value for name, value in (annotations or {}).items()}
-    template = {
+    template: Object = {
         "metadata": {"labels": labels, "annotations": noted},
         "spec": {"containers": [{"name": "main", "image": image}]},
     }

@@ -79,7 +79,7 @@ class HelmWorld(World):
 
     async def colour(self, name: str = "demo") -> str | None:
         found = await self.get("ConfigMap", name)
-        return found and str(found["data"]["colour"])
+        return str(found["data"]["colour"]) if found else None
 
     async def stored(self, name: str = "demo") -> list[Object]:
         """The revisions in Helm's storage, oldest first."""
@@ -334,8 +334,8 @@ async def test_without_the_extra_it_is_stalled_with_its_name(world: HelmWorld, m
 
 
 async def test_labelled_values_are_followed(world: HelmWorld) -> None:
-    values = {"metadata": {"name": "values", "namespace": NAMESPACE}, "data": {"values.yaml": "colour: blue"}}
-    values["metadata"]["labels"] = {"reconcile.fluxcd.io/watch": "Enabled"}
+    metadata = {"name": "values", "namespace": NAMESPACE, "labels": {"reconcile.fluxcd.io/watch": "Enabled"}}
+    values = {"metadata": metadata, "data": {"values.yaml": "colour: blue"}}
     resource = await world.resource("ConfigMap")
     await world.client.create(resource, {"apiVersion": "v1", "kind": "ConfigMap", **values})
     await world.publish(CHART)

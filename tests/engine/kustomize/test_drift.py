@@ -140,7 +140,8 @@ class Clock:
 
 
 async def test_a_fight_over_a_field_is_left_to_the_interval(client: Client) -> None:
-    clock, woken = Clock(), []
+    clock = Clock()
+    woken: list[Key] = []
     drift = DriftWatch(client, Budget(1, 1), clock)
     drift._wake = woken.append
     key = Key("flux-system", "apps")

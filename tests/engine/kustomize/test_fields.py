@@ -148,7 +148,7 @@ async def test_substitution(world: World) -> None:
         await world.client.create(
             resource, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         )
-    references = [{"kind": "ConfigMap", "name": name} for name in ("vars", "more")]
+    references: list[dict[str, Any]] = [{"kind": "ConfigMap", "name": name} for name in ("vars", "more")]
     references.append({"kind": "Secret", "name": "absent", "optional": True})
     await applied(
         world,

@@ -43,7 +43,9 @@ def kustomization(name: str, ready: str, revision: str, source: str = "fleet", n
 )
 def test_a_dependency_that_has_become_ready_wakes_who_is_behind(dependent: Object, woken: bool) -> None:
     known = {key_of(dependent): dependent}
-    kustomizations = next(watch for watch in References(known.get, list).watches("a=b") if watch.kind is KUSTOMIZATION)
+    kustomizations = next(
+        watch for watch in References(known.get, lambda _: None).watches("a=b") if watch.kind is KUSTOMIZATION
+    )
     assert list(kustomizations.requests_for(None, dependent)) == []
     working, done = kustomization("infra", "Unknown", "one"), kustomization("infra", "True", "two")
     found = list(kustomizations.requests_for(working, done))

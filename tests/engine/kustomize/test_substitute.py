@@ -82,7 +82,8 @@ def test_always_substitutes_without_variables() -> None:
 
 @pytest.mark.parametrize("part", ["labels", "annotations"])
 def test_a_mark_leaves_an_object_alone(part: str) -> None:
-    given = config("web", {"a": "${X}"}, **{part: {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}})
+    marks: dict[str, Any] = {part: {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}}
+    given = config("web", {"a": "${X}"}, **marks)
     assert substitute([given], {"Y": "1"}) == [given.object]
 
 

@@ -56,7 +56,7 @@ async def test_listeners_hear_of_additions_changes_and_deletions(client: Client)
     async with watching(cache):
         await cache.wait_synced(GIT_REPOSITORY)
         change = {"spec": {"url": "https://host/y"}}
-        await client.patch(resource, *reversed(KEY), change, type=PatchType.MERGE)
+        await client.patch(resource, KEY.name, KEY.namespace, change, type=PatchType.MERGE)
         await eventually(lambda: len(heard) == 2)
         await client.delete(resource, *reversed(KEY))
         await eventually(lambda: cache.get(GIT_REPOSITORY, KEY) is None)
@@ -94,7 +94,9 @@ async def test_our_own_write_is_known_at_once_and_an_older_state_does_not_undo_i
     cache.subscribe(GIT_REPOSITORY, lambda old, new: None)
     async with watching(cache):
         await cache.wait_synced(GIT_REPOSITORY)
-    written = await client.patch(resource, *reversed(KEY), {"metadata": {"labels": {"a": "b"}}}, type=PatchType.MERGE)
+    written = await client.patch(
+        resource, KEY.name, KEY.namespace, {"metadata": {"labels": {"a": "b"}}}, type=PatchType.MERGE
+    )
     cache.wrote(GIT_REPOSITORY, written)
     store = next(iter(cache._stores.values()))
     cache._put(store, created)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fluxtui.api.meta import READY, RECONCILING, STALLED, Condition
-from fluxtui.engine.runtime.conditions import MESSAGE_LIMIT, Conditions, violations
+from fluxtui.engine.runtime.conditions import MESSAGE_LIMIT, Conditions, Status, violations
 
 ORDER = ("StorageOperationFailed", "FetchFailed", "ArtifactInStorage", "SourceVerified")
 NEGATIVE = ("StorageOperationFailed", "FetchFailed")
@@ -22,8 +23,8 @@ class Clock:
         return self.moment
 
 
-def make(*items: dict[str, object], generation: int = 1) -> Conditions:
-    return Conditions(items, generation, Clock())
+def make(*items: Mapping[str, object], generation: int = 1) -> Conditions:
+    return Conditions(map(dict, items), generation, Clock())
 
 
 def test_stalled_reconciling_ready_come_first_then_by_generation_and_type() -> None:
@@ -106,7 +107,7 @@ def test_every_field_the_api_requires_is_written() -> None:
         ({"SourceVerified": "Unknown"}, ("Unknown", "SourceVerified")),
     ],
 )
-def test_ready_is_summarized_from_the_owned_conditions(given: dict[str, str], expected: tuple[str, str]) -> None:
+def test_ready_is_summarized_from_the_owned_conditions(given: dict[str, Status], expected: tuple[str, str]) -> None:
     conditions = make()
     for type, status in given.items():
         conditions.set(type, status, type)

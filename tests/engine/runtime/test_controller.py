@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -128,7 +129,7 @@ class Bench:
             wanted = ready is not None and ready.reason == reason and status in (None, ready.status)
             return obj if wanted else None
 
-        obj = await eventually(look)
+        obj: dict[str, Any] = await eventually(look)
         assert violations(conditions(obj).values()) == []
         return obj
 
@@ -218,7 +219,7 @@ async def test_an_object_born_suspended_gets_its_finalizer_and_nothing_else(benc
 
 
 async def _finalized(bench: Bench) -> bool:
-    return (await bench.get())["metadata"].get("finalizers") == [FINALIZER]
+    return bool((await bench.get())["metadata"].get("finalizers") == [FINALIZER])
 
 
 async def test_a_failure_is_shown_retried_with_back_off_and_recovered_from(bench: Bench, scripted: Scripted) -> None:
@@ -322,13 +323,16 @@ async def test_a_run_without_news_writes_nothing(bench: Bench, scripted: Scripte
     async def same(run: Run) -> None:
         raise Unchanged("GitOperationSucceeded", "no changes", event=None)
 
+    def ran(before: int) -> bool:
+        return len(scripted.runs) > before and not bench.controller.queue.processing
+
     await bench.create()
     version = (await bench.settled("Succeeded"))["metadata"]["resourceVersion"]
     for script in (succeed, same):
         scripted.scripts = [script]
         runs = len(scripted.runs)
         bench.controller.queue.add(KEY)
-        await eventually(lambda runs=runs: len(scripted.runs) > runs and not bench.controller.queue.processing)
+        await eventually(functools.partial(ran, runs))
         obj = await bench.get()
         assert obj["metadata"]["resourceVersion"] == version
 
@@ -376,7 +380,7 @@ async def test_a_foreign_finalizer_and_foreign_conditions_are_left_alone(bench: 
     await bench.client.delete(bench.resource, KEY.name, KEY.namespace)
 
     async def only_foreign() -> bool:
-        return (await bench.get())["metadata"]["finalizers"] == ["example.com/other"]
+        return bool((await bench.get())["metadata"]["finalizers"] == ["example.com/other"])
 
     await eventually(only_foreign)
     await bench.patch({"metadata": {"finalizers": None}})

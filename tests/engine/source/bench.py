@@ -68,7 +68,7 @@ class Bench:
             obj = await self.get(name)
             return obj if check(obj) else None
 
-        obj = await eventually(look)
+        obj: dict[str, Any] = await eventually(look)
         assert violations(msgspec.convert(item, Condition) for item in conditions(obj).values()) == []
         return obj
 

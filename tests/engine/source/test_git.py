@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fluxtui.engine.adapters import git as adapter
+from fluxtui.engine.adapters import programs
 from fluxtui.engine.adapters.git import (
     AuthenticationFailed,
     EmptyRepository,
@@ -157,7 +158,7 @@ async def test_credentials_reach_the_server_and_nothing_else(
     server.require_basic("flux", "s3cr3t-pässword")
     secret = {"username": b"flux", "password": "s3cr3t-pässword\n".encode()}
     seen: list[str] = []
-    execute = adapter.execute
+    execute = programs.execute
 
     async def spy(program: str, arguments: list[str], env: dict[str, str], cwd: Path) -> Finished:
         seen.extend([*arguments, *env.values()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ async def test_a_commit_a_tag_and_a_push_wake_the_key_of_their_repository(
             ("bare", lambda: repository.git("push", "--quiet", str(bare), "HEAD:refs/heads/new")),
         ):
             await asyncio.to_thread(change)
-            await eventually(lambda wanted=key: wanted in woken)
+            await eventually(functools.partial(woken.__contains__, key))
     assert set(woken) == {"fleet", "other", "bare"}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import hashlib
 from collections.abc import Awaitable
 from pathlib import Path
@@ -184,6 +185,10 @@ async def test_an_include_is_waited_for_copied_and_followed(
     await bench.until("fleet", lambda obj: obj["status"]["artifact"]["digest"] != digest)
 
 
+def handled(request: str, obj: dict[str, Any]) -> bool:
+    return bool(obj["status"].get("lastHandledReconcileAt") == request)
+
+
 async def test_an_artifact_that_disappeared_or_was_damaged_is_made_again(bench: Bench, repository: Repository) -> None:
     await bench.create("fleet", repository.url)
     obj = await bench.ready("fleet")
@@ -192,7 +197,7 @@ async def test_an_artifact_that_disappeared_or_was_damaged_is_made_again(bench: 
     for number, damage in enumerate((file.unlink, lambda: file.write_bytes(b"rubbish"))):
         damage()
         await bench.patch("fleet", {"metadata": {"annotations": {REQUESTED_AT: str(number)}}})
-        await bench.until("fleet", lambda obj, n=str(number): obj["status"].get("lastHandledReconcileAt") == n)
+        await bench.until("fleet", functools.partial(handled, str(number)))
         assert file.read_bytes() == content
     assert (await bench.event("fleet", "ArtifactVerificationFailed"))["type"] == "Warning"
 
