@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +12,7 @@ import click
 from fluxtui.cli import output
 from fluxtui.cli.contact import served_of, stale_controllers
 from fluxtui.cli.options import Selection
+from fluxtui.cli.streaming import Hearing, until_interrupted
 from fluxtui.cli.words import Wanted
 from fluxtui.fleet import probe
 from fluxtui.fleet.query import Query
@@ -24,7 +23,7 @@ from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.resources import Resource
 
 if TYPE_CHECKING:
-    from fluxtui.kube.watch import Batch, WatchState
+    from fluxtui.kube.watch import Batch
 
 Seen = tuple[Row, dict[str, Any]]
 JUDGE_EVERY = 5.0
@@ -36,24 +35,9 @@ async def follow(where: Selection, meant: Wanted, selector: str, query: Query, f
 
     Raises BrokenPipeError when nobody reads any more.
     """
-    interrupted = asyncio.Event()
-    follower = _Follower(where, meant, selector, query, form, headings=headings, close=interrupted.set)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupted.set)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(follower.cluster(context)) for context in where.contexts]
-        waiting = group.create_task(interrupted.wait())
-        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        while not interrupted.is_set() and not all(task.done() for task in tasks):
-            await asyncio.wait(
-                [waiting, *(task for task in tasks if not task.done())], return_when=asyncio.FIRST_COMPLETED
-            )
-        for task in (waiting, *tasks):
-            task.cancel()
-    if follower.closed:
-        raise follower.closed
-    return 1 if follower.silent else 0
+    follower = _Follower(where, meant, selector, query, form, headings=headings)
+    await until_interrupted([follower.cluster(context) for context in where.contexts])
+    return follower.hearing.exit_code
 
 
 class _Follower:
@@ -66,7 +50,6 @@ class _Follower:
         form: str,
         *,
         headings: bool,
-        close: Callable[[], None],
     ) -> None:
         self._where = where
         self._meant = meant
@@ -74,17 +57,13 @@ class _Follower:
         self._query = query
         self._form = form
         self._headings = headings
-        self._close = close
         self._widths: list[int] = []
         self._seen: dict[Ref, Seen] = {}
         """All that is there and has a wanted name, whether it passes the filter or not."""
         self._shown: dict[Ref, tuple[Any, ...]] = {}
         """What was printed last of those that pass the filter."""
         self._stale: dict[str, tuple[str, ...]] = {}
-        self.silent: set[str] = set()
-        """Clusters that are not heard at the moment."""
-        self.closed: BrokenPipeError | None = None
-        """Set when nobody reads any more."""
+        self.hearing = Hearing()
 
     async def cluster(self, context: Context) -> None:
         """Follow one cluster; ends only when it serves nothing of what is wanted."""
@@ -96,18 +75,18 @@ class _Follower:
                     await client.alive()
                     served = await client.resources()
                 except KubeError as error:
-                    self._complain(context.id, error)
+                    self.hearing.complain(context.id, error)
                     await asyncio.sleep(1)
                     continue
                 break
-            self.silent.discard(context.id)
+            self.hearing.heard(context.id)
             try:
                 resources = served_of(self._meant, served)
             except KubeError as error:
-                self._complain(context.id, error)
+                self.hearing.complain(context.id, error)
                 return
             if not resources:
-                self._complain(context.id, KubeError(f"the cluster serves no {self._meant.title} kind"))
+                self.hearing.complain(context.id, KubeError(f"the cluster serves no {self._meant.title} kind"))
                 return
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._judge(client))
@@ -122,7 +101,7 @@ class _Follower:
             resource,
             namespace=self._where.namespace,
             label_selector=self._selector,
-            on_state=lambda state: self._heard(client.id, state),
+            on_state=lambda state: self.hearing.watched(client.id, state),
         )
         async with contextlib.aclosing(batches):
             async for batch in batches:
@@ -136,20 +115,9 @@ class _Follower:
             self._show([seen for ref, seen in self._seen.items() if ref.cluster == client.id])
             await asyncio.sleep(JUDGE_EVERY)
 
-    def _heard(self, cluster: str, state: WatchState) -> None:
-        from fluxtui.kube.watch import Phase
-
-        if state.phase in (Phase.BROKEN, Phase.FORBIDDEN) and state.error:
-            self._complain(cluster, state.error)
-        elif state.phase is Phase.LIVE:
-            self.silent.discard(cluster)
-
-    def _complain(self, cluster: str, error: KubeError) -> None:
-        if cluster not in self.silent:
-            click.echo(f"✗ {cluster}: {error}", err=True)
-        self.silent.add(cluster)
-
     def _take(self, cluster: str, resource: Resource, batch: Batch[dict[str, Any]]) -> None:
+        # What it says is heard before its watch counts as live.
+        self.hearing.heard(cluster)
         now = time.time()
         fresh = []
         for obj in batch.upserts:
@@ -192,15 +160,8 @@ class _Follower:
     def _print(self, found: list[Seen], *, gone: bool = False) -> None:
         if not found:
             return
-        try:
-            self._write(found, gone=gone)
-        except BrokenPipeError as error:
-            self.closed = error
-            self._close()
-
-    def _write(self, found: list[Seen], *, gone: bool) -> None:
         if self._form in ("table", "wide"):
-            self._write_table([row for row, _ in found], gone=gone)
+            self._print_table([row for row, _ in found], gone=gone)
             return
         for row, obj in found:
             item = output.item(obj, row) | ({"state": output.DELETED.lower()} if gone else {})
@@ -211,7 +172,7 @@ class _Follower:
             else:
                 click.echo(output.name_of(row.ref, several=self._where.several))
 
-    def _write_table(self, rows: list[Row], *, gone: bool) -> None:
+    def _print_table(self, rows: list[Row], *, gone: bool) -> None:
         from fluxtui.cli.get import table_of
 
         table = table_of(self._where, self._meant, rows, wide=self._form == "wide", gone=gone)
