@@ -25,14 +25,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.bench.connections import Negotiated, Reply, Watch
 from tests.bench.payloads import PAGE, VARIANTS, Body, Collection, compressed, variant
 
 LARGE = 128 << 10
 """From this size on, an API server compresses an answer."""
 BOOKMARKS = 60.0
 TICK = 0.01
-HELD = 0.25
-"""Seconds that a lost packet costs."""
 HOT = 40
 """Rows that take all events when they are hot."""
 _NOT_FOUND = (
@@ -50,26 +49,21 @@ class Variant:
 
     def __init__(self, number: int, objects: int, started: str) -> None:
         self.collections = {each.path: each for each in variant(number, objects, started)}
-        self.answers: dict[tuple[str, int, bool], bytes] = {}
+        self.answers: dict[tuple[str, int, bool], Reply] = {}
         self.singles = {
             f"{each.path}/{body.name}": (each, body) for each in self.collections.values() for body in each.bodies
         }
         for path, collection in self.collections.items():
             for index, page in enumerate(collection.pages(PAGE, 1000, started)):
                 small = len(page) < LARGE
-                self.answers[path, index * PAGE, False] = answer(page)
-                zipped = answer(page) if small else answer(compressed(page), "Content-Encoding: gzip\r\n")
+                self.answers[path, index * PAGE, False] = Reply(page)
+                zipped = Reply(page) if small else Reply(compressed(page), (("Content-Encoding", "gzip"),))
                 self.answers[path, index * PAGE, True] = zipped
-        self.discovery = answer(_discovery(self.collections.values()), 'ETag: "1"\r\n', _AGGREGATED)
+        self.discovery = Reply(_discovery(self.collections.values()), _TAG, _AGGREGATED)
 
 
+_TAG = (("ETag", '"1"'),)
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-
-
-def answer(body: bytes, headers: str = "", kind: str = "application/json", status: str = "200 OK") -> bytes:
-    """A whole HTTP answer."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
 
 
 def _discovery(collections: Any) -> bytes:
@@ -106,41 +100,42 @@ class Cluster:
         self.served = served
         self.counter = counter
         self.version = 1000
-        self.watchers: dict[str, set[Connection]] = {path: set() for path in served.collections}
+        self.watchers: dict[str, set[Watch]] = {path: set() for path in served.collections}
         self.delay = 0.0
         self.lossy = 0.0
 
-    def reply(self, connection: Connection, target: str, zipped: bool, tag: str) -> bytes | None:
-        """The answer to a GET; None when it is a stream, which has begun then."""
+    def reply(self, target: str, headers: dict[str, str]) -> Reply | tuple[str, float]:
+        """The answer to a GET, or what it wants to watch, and for how many seconds."""
         parts = urlsplit(target)
         path, query = parts.path, {key: values[0] for key, values in parse_qs(parts.query).items()}
         if path in self.served.collections:
             if query.get("watch") == "true":
                 self.counter["watch"] += 1
-                connection.watch(path, float(query.get("timeoutSeconds", "300")))
-                return None
+                return path, float(query.get("timeoutSeconds", "300"))
             self.counter["list"] += 1
-            return self.served.answers[path, int(query.get("continue", "0")), zipped]
+            return self.served.answers[
+                path, int(query.get("continue", "0")), "gzip" in headers.get("accept-encoding", "")
+            ]
         self.counter[path.rpartition("/")[2]] += 1
         if path in ("/apis", "/api"):
-            return b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\n\r\n' if tag else self._groups(path)
+            return Reply(b"", _TAG, status=304) if headers.get("if-none-match") else self._groups(path)
         if path == "/version":
-            return answer(b'{"major":"1","minor":"34","gitVersion":"v1.34.1"}')
+            return Reply(b'{"major":"1","minor":"34","gitVersion":"v1.34.1"}')
         if path.endswith("/leases"):
-            return answer(self._leases())
+            return Reply(self._leases())
         if path.endswith("/namespaces/flux-system/deployments"):
-            return answer(
+            return Reply(
                 b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","items":[{"metadata":'
                 b'{"name":"source-controller","labels":{"app.kubernetes.io/version":"v2.7.5"}}}]}'
             )
         single = self._single(path)
-        return answer(single) if single else answer(_NOT_FOUND, status="404 Not Found")
+        return Reply(single) if single else Reply(_NOT_FOUND, status=404)
 
-    def _groups(self, path: str) -> bytes:
+    def _groups(self, path: str) -> Reply:
         if path == "/apis":
             return self.served.discovery
         empty = b'{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","metadata":{},"items":[]}'
-        return answer(empty, 'ETag: "1"\r\n', _AGGREGATED)
+        return Reply(empty, _TAG, _AGGREGATED)
 
     def _leases(self) -> bytes:
         renewed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -169,99 +164,25 @@ class Cluster:
         reasons = {"": "ReconciliationSucceeded", "False": "HealthCheckFailed", "Unknown": "Progressing"}
         shown = body.render(self.version, now(), message or body.good, reasons[ready], ready or "True")
         line = b'{"type":"%s","object":%s}\n' % (type.encode(), shown)
-        chunk = b"%x\r\n%s\r\n" % (len(line), line)
-        for connection in self.watchers[collection.path]:
-            connection.write(chunk)
+        for watch in self.watchers[collection.path]:
+            watch.send(line)
 
     def bookmark(self) -> None:
         """Say on all streams where they stand."""
-        for path, connections in self.watchers.items():
+        for path, watches in self.watchers.items():
             kind = self.served.collections[path].kind
             line = (
                 f'{{"type":"BOOKMARK","object":{{"kind":"{kind.kind}","apiVersion":"{kind.group}/{kind.versions[0]}",'
                 f'"metadata":{{"resourceVersion":"{self.version}","creationTimestamp":null}}}}}}\n'
             ).encode()
-            for connection in connections:
-                connection.write(b"%x\r\n%s\r\n" % (len(line), line))
+            for watch in watches:
+                watch.send(line)
 
     def cut(self) -> None:
         """End all streams in the middle."""
-        for connections in self.watchers.values():
-            for connection in list(connections):
-                connection.abort()
-
-
-class Connection(asyncio.Protocol):
-    """One connection of a client: GETs one after the other, or a stream."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.transport: asyncio.Transport | None = None
-        self.buffer = b""
-        self.path = ""
-        self.ending: asyncio.TimerHandle | None = None
-        self.held: asyncio.TimerHandle | None = None
-        self.waiting: list[bytes] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self.path:
-            self.cluster.watchers[self.path].discard(self)
-        for timer in (self.ending, self.held):
-            if timer:
-                timer.cancel()
-        self.transport = None
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while b"\r\n\r\n" in self.buffer:
-            head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-            first, *lines = head.decode("latin-1").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            if self.cluster.delay:
-                asyncio.get_running_loop().call_later(self.cluster.delay, self._answer, first, headers)
-            else:
-                self._answer(first, headers)
-
-    def _answer(self, first: str, headers: dict[str, str]) -> None:
-        zipped = "gzip" in headers.get("accept-encoding", "")
-        said = self.cluster.reply(self, first.split(" ")[1], zipped, headers.get("if-none-match", ""))
-        if said is not None:
-            self.write(said)
-
-    def watch(self, path: str, seconds: float) -> None:
-        """This connection is a stream from now on."""
-        self.path = path
-        self.cluster.watchers[path].add(self)
-        self.ending = asyncio.get_running_loop().call_later(seconds, self._end)
-        self.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
-
-    def _end(self) -> None:
-        self.cluster.watchers[self.path].discard(self)
-        self.path = ""
-        self.write(b"0\r\n\r\n")
-
-    def write(self, data: bytes) -> None:
-        """Send, or hold back what a lost packet would hold back, and all after it."""
-        if self.held or (self.cluster.lossy and random.random() < self.cluster.lossy):
-            self.waiting.append(data)
-            self.held = self.held or asyncio.get_running_loop().call_later(HELD, self._resend)
-        elif self.transport:
-            self.transport.write(data)
-
-    def _resend(self) -> None:
-        self.held = None
-        if self.transport:
-            self.transport.writelines(self.waiting)
-        self.waiting = []
-
-    def abort(self) -> None:
-        """Break the connection."""
-        if self.transport:
-            self.transport.abort()
+        for watches in self.watchers.values():
+            for watch in list(watches):
+                watch.abort()
 
 
 class Fleet:
@@ -281,7 +202,7 @@ class Fleet:
         ports = []
         for cluster in self.clusters:
             server = await loop.create_server(
-                functools.partial(Connection, cluster), "127.0.0.1", 0, ssl=context, backlog=128
+                functools.partial(Negotiated, cluster), "127.0.0.1", 0, ssl=context, backlog=128
             )
             ports.append(int(server.sockets[0].getsockname()[1]))
         return ports
@@ -379,6 +300,7 @@ async def main(clusters: int, objects: int, certificate: str, key: str) -> None:
     """Serve until stdin ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols(["h2", "http/1.1"])
     SSLProtocol.max_size = 32 << 10
     fleet = Fleet(clusters, objects)
     gc.collect()
