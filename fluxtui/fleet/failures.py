@@ -29,7 +29,7 @@ _DEEPEST = 8
 def walk(walk: Walk) -> None:
     """Add failures, those of most objects first, then clusters that do not answer."""
     rows = walk.mirror.rows
-    troubled = {ref for ref in walk.passing(rows) if walk.has_trouble(ref)}
+    troubled = {ref for ref in walk.passing(walk.mirror.troubled) if walk.has_trouble(ref)}
     causes = causes_of(walk.mirror, troubled)
     below: defaultdict[Ref, list[Ref]] = defaultdict(list)
     for ref, cause in causes.items():
@@ -94,9 +94,10 @@ def failure_of(row: Row) -> tuple[str, str]:
 def spread(mirror: Mirror) -> Spread:
     """The rows in trouble by the failure they share, sorted: how far each failure reaches over the fleet."""
     found: Spread = {}
-    for row in mirror.rows.values():
-        if row.state.is_trouble and row.message:
-            found.setdefault(failure_of(row), []).append(row.ref)
+    for ref in mirror.troubled:
+        row = mirror.rows[ref]
+        if row.message:
+            found.setdefault(failure_of(row), []).append(ref)
     for refs in found.values():
         refs.sort()
     return found

@@ -59,6 +59,7 @@ class Mirror:
         self._members: defaultdict[tuple[str, Category], set[Ref]] = defaultdict(set)
         self._revisions: defaultdict[tuple[str, Category], int] = defaultdict(int)
         self._contents: defaultdict[tuple[str, Category], int] = defaultdict(int)
+        self._troubled: set[Ref] = set()
         self._counts: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(State))
         self._owned: defaultdict[Ref, set[Ref]] = defaultdict(set)
         self._consumers: defaultdict[Ref, set[Ref]] = defaultdict(set)
@@ -200,6 +201,11 @@ class Mirror:
         found = self._counts.get((cluster, category or ""))
         return tuple(found) if found else NO_COUNTS
 
+    @property
+    def troubled(self) -> Collection[Ref]:
+        """Rows in a state that a person should look at, in no order."""
+        return self._troubled
+
     def owned(self, ref: Ref) -> Collection[Ref]:
         """Rows that this object applied, by their labels."""
         return self._owned.get(ref, _EMPTY)
@@ -274,6 +280,10 @@ class Mirror:
     def _count(self, row: Row | None, previous: Row | None) -> None:
         if row and previous and row.state == previous.state:
             return
+        if row and row.state.is_trouble:
+            self._troubled.add(row.ref)
+        elif previous:
+            self._troubled.discard(previous.ref)
         for each, step in ((row, 1), (previous, -1)):
             if each:
                 for key in (("", ""), (each.ref.cluster, ""), (each.ref.cluster, each.category)):

@@ -32,10 +32,10 @@ def _roots(walk: Walk, cluster: str) -> list[Ref]:
     mirror = walk.mirror
     revision = sum(mirror.revision(cluster, category) for category in Category)
     known = walk.cache.get(("roots", cluster))
-    if known and known[0] == revision:
-        return known[1]
-    roots = sorted((ref for ref in mirror.refs(cluster) if _is_root(walk, ref)), key=lambda ref: _order(walk, ref))
-    walk.cache["roots", cluster] = (revision, roots)
+    if known is None or known[0] != revision:
+        found = sorted((ref for ref in mirror.refs(cluster) if _is_root(walk, ref)), key=lambda ref: _order(walk, ref))
+        known = walk.cache["roots", cluster] = (revision, found)
+    roots: list[Ref] = known[1]
     return roots
 
 

@@ -10,27 +10,41 @@ from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
 from fluxtui.fleet.walk import Walk
 
+Origin = tuple[str, str]
+"""Kind and place of what a source follows."""
+
 
 def walk(walk: Walk) -> None:
     """Add origins, the objects that follow them in each cluster, and who consumes these."""
-    mirror = walk.mirror
-    origins: defaultdict[tuple[str, str], list[Ref]] = defaultdict(list)
-    for cluster in mirror.clusters:
-        for ref in mirror.refs(cluster, Category.SOURCES):
-            if ref.kind != HELM_CHART.kind:
-                origins[_origin(mirror.rows[ref])].append(ref)
+    origins: defaultdict[Origin, dict[Ref, list[Ref]]] = defaultdict(dict)
+    for cluster in sorted(walk.mirror.clusters):
+        for origin, ref, consumers in _sources(walk, cluster):
+            origins[origin][ref] = consumers
     for origin in sorted(origins, key=lambda each: (each[1], each[0])):
-        _add(walk, origin, sorted(origins[origin]))
+        _add(walk, origin, origins[origin])
 
 
-def _origin(row: Row) -> tuple[str, str]:
-    """Kind and place of what a source follows: the URL without what is picked there."""
+def _sources(walk: Walk, cluster: str) -> list[tuple[Origin, Ref, list[Ref]]]:
+    """The sources of a cluster in order, what each follows, and who consumes it. Kept while no link changes there."""
+    mirror = walk.mirror
+    revision = sum([mirror.revision(cluster, category) for category in Category])
+    known = walk.cache.get(("sources", cluster))
+    if known is None or known[0] != revision:
+        refs = [ref for ref in mirror.refs(cluster, Category.SOURCES) if ref.kind != HELM_CHART.kind]
+        found = [(_origin(mirror.rows[ref]), ref, sorted(_consumers(walk, ref))) for ref in sorted(refs)]
+        known = walk.cache["sources", cluster] = (revision, found)
+    sources: list[tuple[Origin, Ref, list[Ref]]] = known[1]
+    return sources
+
+
+def _origin(row: Row) -> Origin:
+    """What a source follows: the URL without what is picked there."""
     place, at, _ = row.detail.rpartition("@")
     return row.ref.kind, (place if at and "://" in place else row.detail) or row.ref.path
 
 
-def _add(walk: Walk, origin: tuple[str, str], refs: list[Ref]) -> None:
-    consumers = {ref: sorted(_consumers(walk, ref)) for ref in refs}
+def _add(walk: Walk, origin: Origin, consumers: dict[Ref, list[Ref]]) -> None:
+    refs = list(consumers)
     if walk.match:
         consumers = {ref: list(walk.passing(found)) for ref, found in consumers.items()}
         own = set(walk.passing(refs))

@@ -5,7 +5,8 @@ Nothing is kept but lists that are still true: flattening 50,000 rows costs a fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable
 from itertools import compress
 
 from fluxtui.api.kinds import KINDS, Category
@@ -16,7 +17,7 @@ from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
-from fluxtui.fleet.walk import Walk
+from fluxtui.fleet.walk import Cache, Walk
 
 _KIND_ORDER = {kind.kind: index for index, kind in enumerate(KINDS)}
 
@@ -29,7 +30,7 @@ class Tree:
         self._sorted: dict[tuple[str, Category], tuple[int, list[Ref]]] = {}
         self._closed: dict[tuple[str, Category], tuple[int, list[Line]]] = {}
         self._rows: dict[tuple[str, Category], tuple[tuple[int, int], list[Row]]] = {}
-        self._cache: dict[Hashable, tuple[int, list[Ref]]] = {}
+        self._cache: Cache = {}
         self._flat: tuple[tuple[int, ...], list[Line]] | None = None
         self._passed: dict[Hashable, tuple[Hashable, Query, list[Line], list[Row]]] = {}
         """What the last filter let through, as long as no row of it changed: the next letter asks only there."""
@@ -75,7 +76,10 @@ class Tree:
 
     def _kinds(self, walk: Walk) -> None:
         """Clusters, their categories, objects by kind and name."""
-        touched = {(key.cluster, self._category(key)) for key in walk.shape.expanded if isinstance(key, Ref)}
+        touched: defaultdict[tuple[str, Category | None], set[Ref]] = defaultdict(set)
+        for key in walk.shape.expanded:
+            if isinstance(key, Ref):
+                touched[key.cluster, self._category(key)].add(key)
         for cluster in self.mirror.clusters:
             groups = {category: self._shown(walk, cluster, category) for category in Category}
             passing = [line.ref for lines in groups.values() for line in lines if line.ref] if walk.match else ()
@@ -83,11 +87,22 @@ class Tree:
                 continue
             for category, lines in groups.items():
                 if lines and self._group(walk, cluster, category, lines):
-                    if (cluster, category) in touched:
-                        walk.objects([line.ref for line in lines if line.ref], 2)
-                    else:
-                        walk.lines += lines
+                    self._with_opened(walk, lines, touched.get((cluster, category), ()), 2)
             walk.notices(cluster)
+
+    @staticmethod
+    def _with_opened(walk: Walk, lines: list[Line], opened: Collection[Ref], depth: int) -> None:
+        """Add closed lines of objects, and in place of those that are opened their branches."""
+        if not opened:
+            walk.lines += lines
+            return
+        start = 0
+        for index, line in enumerate(lines):
+            if line.ref is not None and line.ref in opened:
+                walk.lines += lines[start:index]
+                walk.objects((line.ref,), depth)
+                start = index + 1
+        walk.lines += lines[start:]
 
     def _category(self, ref: Ref) -> Category | None:
         row = self.mirror.rows.get(ref)
@@ -133,10 +148,7 @@ class Tree:
             lines = self._chosen(
                 walk, View.FLAT, stamp, lines, lambda: [mirror.rows[line.ref] for line in closed if line.ref]
             )
-        if any(isinstance(key, Ref) for key in walk.shape.expanded):
-            walk.objects([line.ref for line in lines if line.ref], 0)
-        else:
-            walk.lines += lines
+        self._with_opened(walk, lines, {key for key in walk.shape.expanded if isinstance(key, Ref)}, 0)
         for cluster in self.mirror.clusters:
             walk.notices(cluster, depth=0)
 

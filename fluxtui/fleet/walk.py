@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
+from typing import Any
 
 from fluxtui.fleet.branches import Child, named
 from fluxtui.fleet.clusters import ClusterInfo, Phase
@@ -16,12 +17,15 @@ MOST_CHILDREN = 2000
 """Children of one object that are shown; the rest is counted in a notice."""
 _DEEPEST = 12
 
+Cache = dict[Hashable, tuple[int, Any]]
+"""What a view has found out, each with the revision it was true at."""
+
 
 class Walk:
     """One flattening."""
 
-    def __init__(self, mirror: Mirror, shape: Shape, cache: dict[Hashable, tuple[int, list[Ref]]]) -> None:
-        """`cache` is the tree's own: lists of rows, each with the revision it was made at."""
+    def __init__(self, mirror: Mirror, shape: Shape, cache: Cache) -> None:
+        """`cache` is the tree's own."""
         self.mirror = mirror
         self.shape = shape
         self.cache = cache

@@ -127,10 +127,12 @@ def test_a_lost_kind_turns_unreachable_with_time_and_fresh_with_the_next_list() 
     clock.now += 31
     mirror.refresh()
     assert count(mirror) == {"UNREACHABLE": 2, "READY": 1}
+    assert set(mirror.troubled) == {ref("ks", "a", "c"), ref("ks", "b", "c")}
     assert mirror.rows[ref("ks", "b", "c")].before == State.FAILED
     kept = mirror.upsert("c", [flux("ks", "a", ready())])
     mirror.retain("c", *KS, kept)
     assert count(mirror) == {"READY": 2}
+    assert not mirror.troubled
 
 
 def test_time_alone_makes_rows_overdue() -> None:
@@ -215,6 +217,7 @@ def test_events_and_a_relist_lead_to_the_same_mirror(steps: list[tuple[str, str,
     assert Counter(row.state for row in live.rows.values()) == Counter(
         {state: number for state, number in zip(State, live.counts(), strict=True) if number}
     )
+    assert set(live.troubled) == {row.ref for row in live.rows.values() if row.state.is_trouble}
     for cluster in "xy":
         for category in Category:
             assert live.counts(cluster, category) == listed.counts(cluster, category)

@@ -99,7 +99,10 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
         lines, key, near = self.lines, self.key, self.cursor
         if near < len(lines) and key(lines[near]) == wanted:
             return near
-        return next((index for index, line in enumerate(lines) if key(line) == wanted), None)
+        try:
+            return list(map(key, lines)).index(wanted)
+        except ValueError:
+            return None
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
