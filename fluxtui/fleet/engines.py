@@ -15,14 +15,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from fluxtui.fleet.audit import default_path
 from fluxtui.fleet.text import one_line
-from fluxtui.kube.kubeconfig import Context
+from fluxtui.kube.kubeconfig import IN_CLUSTER, Context
 
 PROGRAM = (sys.executable, "-m", "fluxtui")
 BEGINNING = 90.0
@@ -30,7 +30,17 @@ BEGINNING = 90.0
 ENDING = 60.0
 """Seconds within which runs under way finish after a stop."""
 _PAUSE = 0.1
-IN_CLUSTER = "in-cluster"
+
+
+def context_arguments(context: Context, env: Mapping[str, str] = os.environ) -> list[str]:
+    """The arguments by which another `fluxtui` finds a context again.
+
+    Where several files of $KUBECONFIG are one set, a context's cluster and user may stand in any of them: the other
+    process reads the same set then.
+    """
+    together = [os.path.abspath(file) for file in env.get("KUBECONFIG", "").split(os.pathsep) if file]
+    files = [] if len(together) > 1 and context.source in together else [f"--kubeconfig={context.source}"]
+    return [*files, f"--context={context.name}"]
 
 
 class EngineError(Exception):
@@ -131,8 +141,7 @@ class Engines:
     def _launch(self, context: Context) -> subprocess.Popen[bytes]:
         folder = self.folder(context)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        files = dict.fromkeys(file for file in (context.source, context.user_source) if file)
-        command = [*self._program, "engine", *(f"--kubeconfig={file}" for file in files), f"--context={context.name}"]
+        command = [*self._program, "engine", *context_arguments(context)]
         command += [f"--storage-path={folder}", f"--log-file={self.log_file(context)}", "--quiet"]
         handle = os.open(folder / "process", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -17,6 +17,7 @@ from fluxtui.fleet.actions import Action, Plan, plan_of
 from fluxtui.fleet.audit import AuditLog
 from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.commands import Commands
+from fluxtui.fleet.comparison import Comparison, ComparisonError, applier, compare
 from fluxtui.fleet.happenings import Happening, follow_happenings
 from fluxtui.fleet.logs import LogLine, follow_logs
 from fluxtui.fleet.mirror import Mirror
@@ -139,6 +140,15 @@ class Fleet:
         client = self.client(ref.cluster)
         resource = await client.resource_for((ref.group, self._version(ref), ref.kind))
         return await client.get(resource, ref.name, ref.namespace)
+
+    async def comparison(self, ref: Ref) -> Comparison:
+        """What applying the Kustomization behind an object would change now. Raises ComparisonError."""
+        subject, context = applier(self.mirror, ref), self.context(ref.cluster)
+        if subject is None:
+            raise ComparisonError("No Kustomization applies it, and only what Kustomizations apply can be compared.")
+        if context is None:
+            raise ComparisonError(f"{ref.cluster} is not among the contexts any more")
+        return await compare(context, subject)
 
     async def events(self, ref: Ref, show: Callable[[tuple[Happening, ...]], None]) -> None:
         """Call `show` with the events of an object and of what it owns, now and after each change, until cancelled.

@@ -14,6 +14,7 @@ from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.start import Start
 from fluxtui.fleet.branches import Branch, Child
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
+from fluxtui.fleet.comparison import Comparison
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.logs import LogLine
@@ -64,6 +65,9 @@ class Still(Fleet):
         if ref not in self.objects:
             raise Unreachable(f"{ref.cluster} stands still")
         return self.objects[ref]
+
+    async def comparison(self, ref: Ref) -> Comparison:
+        return world.comparison(ref)
 
     async def events(self, ref: Ref, show: Callable[[tuple[Happening, ...]], None]) -> None:
         show(tuple(world.happenings(ref)))

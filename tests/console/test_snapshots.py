@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from fluxtui.config import ClusterSettings, ConsoleSettings, Settings
 from fluxtui.console import folding
 from fluxtui.console.screens.crash import CrashApp
+from fluxtui.console.widgets.pane import DetailPane
 from fluxtui.fleet.actions import Action
 from fluxtui.fleet.branches import Branch, Child
 from fluxtui.fleet.clusters import Phase
@@ -35,8 +36,25 @@ sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x32", "160x50"]
 @pytest.fixture(autouse=True)
 def _at_once_and_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fluxtui.console.screens.details.SETTLE", 0.0)
+    monkeypatch.setattr("fluxtui.console.screens.details.DELIBERATE", 0.0)
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+
+
+@pytest.fixture
+def snap_compare(snap_compare: Snap) -> Snap:
+    """As the plugin's, but what comes before the picture begins on a screen that has its widgets."""
+
+    def compare(app: Any, *, run_before: Prepare | None = None, **options: Any) -> bool:
+        async def prepared(pilot: Pilot[Any]) -> None:
+            while run_before and not board(pilot).query(DetailPane):
+                await pilot.pause()
+            if run_before:
+                await run_before(pilot)
+
+        return snap_compare(app, run_before=prepared, **options)
+
+    return compare
 
 
 def fleet(**console: Any) -> Still:
@@ -183,7 +201,9 @@ def test_a_filter(snap_compare: Snap) -> None:
     assert snap_compare(app(fleet()), terminal_size=(120, 32), run_before=filtered("state=trouble"))
 
 
-@pytest.mark.parametrize("key", ["E", "l", "t", "y"], ids=["events", "logs", "trace", "yaml"])
+@pytest.mark.parametrize(
+    "key", ["E", "l", "t", "D", "H", "y"], ids=["events", "logs", "trace", "diff", "history", "yaml"]
+)
 def test_tabs(snap_compare: Snap, key: str) -> None:
     assert snap_compare(app(fleet()), terminal_size=(120, 32), run_before=then(key))
 

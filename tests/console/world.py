@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fluxtui.fleet.comparison import Change, Comparison
 from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
@@ -146,6 +147,23 @@ def failed(reason: str, message: str, since: str, *, applied: str = OLD, attempt
         ],
         "lastAppliedRevision": applied,
         "lastAttemptedRevision": attempted,
+        "history": [
+            outcome(attempted, reason, since, NOW - timedelta(seconds=33), "30.01s", 3),
+            outcome(applied, "ReconciliationSucceeded", ago(hours=2), NOW - timedelta(minutes=12), "1.41s", 11),
+        ],
+    }
+
+
+def outcome(revision: str, result: str, first: str, last: datetime, took: str, count: int) -> Object:
+    """An entry of a Kustomization's history."""
+    return {
+        "digest": f"sha256:{'0a1b' * 16}",
+        "firstReconciled": first,
+        "lastReconciled": last.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastReconciledDuration": took,
+        "lastReconciledStatus": result,
+        "totalReconciliations": count,
+        "metadata": {"revision": revision},
     }
 
 
@@ -269,6 +287,18 @@ def happenings(ref: Ref) -> list[Happening]:
         event(255, "Progressing", "Deployment/web/api configured\nConfigMap/web/api-env configured"),
         event(33, "HealthCheckFailed", HEALTH, warning=True, count=3),
     ]
+
+
+def comparison(ref: Ref) -> Comparison:
+    """What applying apps would change: somebody scaled its Deployment and deleted its Service."""
+    scaled = "@@ -14,5 +14,5 @@\n spec:\n   progressDeadlineSeconds: 600\n-  replicas: 5\n+  replicas: 3\n   selector:"
+    changes = (
+        Change("apps", "Deployment", "web", "api", "changed", scaled),
+        Change("", "Service", "web", "api", "created"),
+        Change("", "ConfigMap", "web", "api-env", "unchanged"),
+    )
+    subject = Ref(ref.cluster, "kustomize.toolkit.fluxcd.io", "Kustomization", FLUX, "apps")
+    return Comparison(subject, GOOD, changes, (), NOW.timestamp() - 2, 0.9)
 
 
 def log_lines(ref: Ref) -> list[LogLine]:

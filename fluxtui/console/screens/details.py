@@ -11,10 +11,11 @@ from textual.screen import Screen
 
 from fluxtui.console.columns import Brush
 from fluxtui.console.pulse import Pulse
-from fluxtui.console.tabs import events, layout, logs, manifest, overview, tracing
+from fluxtui.console.tabs import diff, events, history, layout, logs, manifest, overview, tracing
 from fluxtui.console.widgets.document import Paragraph
-from fluxtui.console.widgets.pane import EVENTS, LOGS, OVERVIEW, TRACE, YAML, DetailPane, Wish, tabs_of
+from fluxtui.console.widgets.pane import DIFF, EVENTS, HISTORY, LOGS, OVERVIEW, TRACE, YAML, DetailPane, Wish, tabs_of
 from fluxtui.console.working import in_worker
+from fluxtui.fleet.comparison import Comparison, ComparisonError
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.lines import Line
@@ -26,6 +27,10 @@ from fluxtui.kube.errors import KubeError
 SETTLE = 0.12
 """Seconds the cursor must rest on a line before its cluster is asked anything."""
 GROUP = "details"
+DELIBERATE = 0.5
+"""Seconds it must rest before a process is started for it."""
+_OF_THE_OBJECT = (OVERVIEW, HISTORY, YAML)
+"""Tabs that are drawn from the object itself."""
 RATE = 10
 """How often a second lines and events that come in may be drawn."""
 
@@ -47,6 +52,7 @@ class Details:
         self._text = ""
         self._manifest: Sequence[Paragraph] = ()
         self._happenings: tuple[Happening, ...] | None = None
+        self._comparison: Comparison | None = None
         self._log = logs.LogText()
         self._problem = ""
         self._shown: Sequence[Paragraph] = ()
@@ -57,22 +63,29 @@ class Details:
         self._drawing.stop()
 
     def show(self, line: Line | None, tab: str = "") -> None:
-        """Turn to a line, a tab, or both."""
+        """Turn to a line, a tab, or both; to ask for the comparison again is to make it again."""
+        again = tab == self.tab == DIFF
         tab = tab or self.tab
         same = line is not None and self.line is not None and line.key == self.line.key
-        if same and tab == self.tab and line == self.line:
+        if same and tab == self.tab and line == self.line and not again:
             return
+        turned = not same or tab != self.tab or again
         self.line, self.tab = line, tab
         self._pane.set_title(line)
         self._pane.set_tabs(tabs_of(line), tab)
         if not same:
             self._object, self.reveals = None, False
-        self._restart(top=not same or tab != self._pane.tab)
+        if turned:
+            self._restart(top=True)
+        else:
+            # Its state or its branch changed: what is followed goes on.
+            self.draw()
+            self.reload()
 
     def _restart(self, *, top: bool) -> None:
         """A new ticket: whatever was asked for before is of no interest."""
         self._ticket += 1
-        self._manifest, self._happenings, self._problem = (), None, ""
+        self._manifest, self._happenings, self._comparison, self._problem = (), None, None, ""
         self._log = logs.LogText()
         self._pane.document.follows = self.shown_tab == LOGS
         self.draw(top=top)
@@ -103,7 +116,7 @@ class Details:
 
     def reload(self) -> None:
         """Fetch the object again for the tabs that show it."""
-        if self.shown_tab in (OVERVIEW, YAML) and self.line is not None and self.line.ref is not None:
+        if self.shown_tab in _OF_THE_OBJECT and self.line is not None and self.line.ref is not None:
             work = partial(self._load, self._ticket, self.line, self.shown_tab)
             in_worker(self._screen, work, GROUP, exclusive=True)
 
@@ -138,16 +151,18 @@ class Details:
     # Loading
 
     async def _load(self, ticket: int, line: Line, tab: str) -> None:
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(DELIBERATE if tab == DIFF else SETTLE)
         assert line.ref is not None
         try:
-            if tab in (OVERVIEW, YAML):
+            if tab in _OF_THE_OBJECT:
                 await self._load_object(ticket, line, tab)
             if tab in (OVERVIEW, EVENTS):
                 await self._fleet.events(line.ref, lambda found: self._take_events(ticket, found))
             elif tab == LOGS:
                 await self._fleet.logs(line.ref, lambda found: self._take_logs(ticket, found))
-        except* KubeError as errors:
+            elif tab == DIFF:
+                self._take_comparison(ticket, await self._fleet.comparison(line.ref))
+        except* (KubeError, ComparisonError) as errors:
             self._fail(ticket, _words(errors))
 
     async def _load_object(self, ticket: int, line: Line, tab: str) -> None:
@@ -169,6 +184,11 @@ class Details:
         if ticket == self._ticket:
             self._happenings = found
             self._drawing.kick()
+
+    def _take_comparison(self, ticket: int, found: Comparison) -> None:
+        if ticket == self._ticket:
+            self._comparison = found
+            self.draw()
 
     def _take_logs(self, ticket: int, found: list[LogLine]) -> None:
         if ticket == self._ticket:
@@ -213,6 +233,10 @@ class Details:
             return events.events(found, line.ref, brush) if found else events.none_yet(brush, loading=found is None)
         if self.shown_tab == LOGS:
             return self._log.paragraphs(brush) or logs.none_yet(brush)
+        if self.shown_tab == DIFF:
+            return diff.diff(self._comparison, line.ref, brush) if self._comparison else diff.under_way(brush)
+        if self.shown_tab == HISTORY and self._object:
+            return history.history(self._object, brush)
         return self._manifest or [layout.sentence("Reading the object…", brush)]
 
 

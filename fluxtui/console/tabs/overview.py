@@ -11,6 +11,7 @@ from rich.text import Text
 from fluxtui.console.columns import Brush, count_cells
 from fluxtui.console.tabs.cluster import cluster
 from fluxtui.console.tabs.events import events
+from fluxtui.console.tabs.history import first_bad
 from fluxtui.console.tabs.layout import BLANK, heading, labelled, sentence, state_text, words
 from fluxtui.console.text import long_span
 from fluxtui.console.widgets.document import NO_BREAK, Paragraph
@@ -90,7 +91,7 @@ def _object(row: Row, brush: Brush, obj: Object | None) -> Iterator[Paragraph]:
         yield from _message(row.message, brush)
     yield BLANK
     found = trace(brush.mirror, row.ref)
-    why = [*_why(row, found, brush)]
+    why = [*_why(row, found, brush), *(first_bad(obj, brush) if obj and row.before.is_trouble else ())]
     yield from why
     if why:
         yield BLANK

@@ -128,15 +128,19 @@ class Tabs(Widget, inherit_bindings=False):
         cells = self._cells() if viewport.width >= ROOMY else [cell for cell in self._cells() if cell[0] == self.active]
         return sum(text.cell_len for _, text in cells)
 
-    def _cells(self) -> list[tuple[str, Text]]:
+    def _cells(self, width: int = 0) -> list[tuple[str, Text]]:
+        """The names, each between two blanks, or one blank apart where a bar is too narrow for that."""
         chosen, other = (self.palette.tab, self.palette.muted) if self._bar else (self.palette.link, self.palette.muted)
+        room = sum(len(label) + 2 for _, label in self.names)
+        shape = "{} " if self._bar and 0 < width < room else " {} "
         return [
-            (name, Text(f" {label} ", chosen if name == self.active else other, end="")) for name, label in self.names
+            (name, Text(shape.format(label), chosen if name == self.active else other, end=""))
+            for name, label in self.names
         ]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        line = Text("", end="").join(text for _, text in self._cells())
+        line = Text("", end="").join(text for _, text in self._cells(width))
         if line.cell_len > width and not self._bar:
             line = next(text for name, text in self._cells() if name == self.active)
         if not self._bar:
@@ -145,7 +149,7 @@ class Tabs(Widget, inherit_bindings=False):
         return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
 
     def on_click(self, event: events.Click) -> None:
-        cells = self._cells()
+        cells = self._cells(self.size.width)
         if not self._bar and sum(text.cell_len for _, text in cells) > self.size.width:
             names = [name for name, _ in self.names]
             self.post_message(self.Chosen(self, names[(names.index(self.active) + 1) % len(names)]))

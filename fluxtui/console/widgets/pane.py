@@ -21,10 +21,19 @@ from fluxtui.console.widgets.chrome import Bar, Bit, Tabs
 from fluxtui.console.widgets.document import Document, Paragraph
 from fluxtui.console.widgets.fields import SearchField
 from fluxtui.fleet.lines import Line, LineType
+from fluxtui.fleet.past import keeps_history
 from fluxtui.fleet.text import one_line
 
-OVERVIEW, EVENTS, LOGS, TRACE, YAML = "overview", "events", "logs", "trace", "yaml"
-ALL_TABS = ((OVERVIEW, "Overview"), (EVENTS, "Events"), (LOGS, "Logs"), (TRACE, "Trace"), (YAML, "YAML"))
+OVERVIEW, EVENTS, LOGS, TRACE, DIFF, HISTORY, YAML = "overview", "events", "logs", "trace", "diff", "history", "yaml"
+ALL_TABS = (
+    (OVERVIEW, "Overview"),
+    (EVENTS, "Events"),
+    (LOGS, "Logs"),
+    (TRACE, "Trace"),
+    (DIFF, "Diff"),
+    (HISTORY, "History"),
+    (YAML, "YAML"),
+)
 ONE_TAB = ALL_TABS[:1]
 
 
@@ -40,7 +49,12 @@ class Wish(enum.Enum):
 
 def tabs_of(line: Line | None) -> Sequence[tuple[str, str]]:
     """The tabs that have something to say about a line."""
-    return ALL_TABS if line and line.type in (LineType.OBJECT, LineType.CHILD) else ONE_TAB
+    if line is None or line.ref is None or line.type not in (LineType.OBJECT, LineType.CHILD):
+        return ONE_TAB
+    missing = [] if keeps_history(line.ref) else [HISTORY]
+    if line.ref.kind == "Pod":
+        missing.append(DIFF)
+    return [tab for tab in ALL_TABS if tab[0] not in missing]
 
 
 class DetailPane(Vertical):
