@@ -57,7 +57,7 @@ class Provider:
 
     async def _azure(self, request: web.Request) -> web.Response:
         form = await request.post()
-        self.asked.append(f"azure {form['scope']}")
+        self.asked.append(f"azure {form['scope']!s}")
         shown = str(form.get("client_assertion") or form.get("client_secret"))
         if form["client_id"] != "client" or not self.accepts(shown):
             return web.json_response({"error_description": "AADSTS700016: unknown application\r\nTrace"}, status=401)
@@ -67,7 +67,7 @@ class Provider:
         if "X-Amz-Target" in request.headers:
             return await self._keys(request)
         form = await request.post()
-        self.asked.append(f"aws {form['Action']} {form['RoleSessionName']}")
+        self.asked.append(f"aws {form['Action']!s} {form['RoleSessionName']!s}")
         if form["RoleArn"] != ROLE or form["WebIdentityToken"] != "jwt for sts.amazonaws.com":
             return web.Response(text=DENIED, status=403)
         end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

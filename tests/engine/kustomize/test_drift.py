@@ -9,7 +9,7 @@ import pytest
 from fluxtui.engine.controllers.kustomize.drift import DELETED, Budget, DriftWatch
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.kube.changes import Action, Change, ChangeSet
-from fluxtui.kube.client import Client, PatchType
+from fluxtui.kube.client import PatchType
 from fluxtui.kube.identity import identity_of
 from tests.engine.kustomize.world import World, deployment
 from tests.engine.polling import eventually
@@ -139,10 +139,10 @@ class Clock:
         return self.now
 
 
-async def test_a_fight_over_a_field_is_left_to_the_interval(client: Client) -> None:
+async def test_a_fight_over_a_field_is_left_to_the_interval() -> None:
     clock = Clock()
     woken: list[Key] = []
-    drift = DriftWatch(client, Budget(1, 1), clock)
+    drift = DriftWatch("alpha", Budget(1, 1), clock)
     drift._wake = woken.append
     key = Key("flux-system", "apps")
     live = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default", "uid": "1"}}
@@ -159,9 +159,9 @@ async def test_a_fight_over_a_field_is_left_to_the_interval(client: Client) -> N
     assert len(woken) == 7
 
 
-async def test_an_object_that_the_engine_makes_anew_is_no_drift(client: Client) -> None:
+async def test_an_object_that_the_engine_makes_anew_is_no_drift() -> None:
     woken: list[Key] = []
-    drift = DriftWatch(client, Budget(1, 1))
+    drift = DriftWatch("alpha", Budget(1, 1))
     drift._wake = woken.append
     key = Key("flux-system", "apps")
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fluxtui.engine.controllers.kustomize.drift import Budget
+from fluxtui.engine.controllers.kustomize.drifts import Drifts, Remote
+from fluxtui.engine.runtime.objects import Key
+from fluxtui.kube.changes import Action, Change, ChangeSet
 from fluxtui.kube.client import Client
 from fluxtui.kube.errors import ConfigError
+from fluxtui.kube.identity import identity_of
 from fluxtui.kube.kubeconfig import load
 from fluxtui.kube.remote import context_of
 from fluxtui.sandbox.cluster import SandboxCluster
+from tests.engine.kustomize.test_drift import data, edit, value
 from tests.engine.kustomize.world import World, config_map
+from tests.engine.polling import eventually
 
 
 def kubeconfig(cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> bytes:
@@ -78,6 +87,62 @@ async def test_objects_go_to_the_cluster_of_the_secret(world: World, tmp_path: A
             await world.gone("Kustomization", "apps", "flux-system")
             assert await there.get("ConfigMap", "b") is None
     assert await world.get("ConfigMap", "a") is None
+
+
+async def test_drift_in_another_cluster_is_corrected_at_once(world: World, tmp_path: Path) -> None:
+    async with SandboxCluster("remote", speed=20) as remote:
+        text = yaml.safe_dump(remote.kubeconfig()).encode()
+        file = tmp_path / "remote.kubeconfig"
+        await asyncio.to_thread(file.write_bytes, text)
+        await secret(world, "remote", value=text)
+        await world.publish({"a.yaml": data("a", "ours")})
+        await world.kustomization("apps", kubeConfig={"secretRef": {"name": "remote"}})
+        async with world.running(drift_kinds=1), Client(load([str(file)]).contexts[0]) as client:
+            there = World(client, world.store, world.scratch)
+
+            async def corrected() -> bool:
+                return await value(there) == "ours"
+
+            await world.ready("apps")
+            await edit(there, "a", "theirs")
+            await eventually(corrected, 30)
+            await there.delete("ConfigMap", "a", "default")
+            await eventually(corrected, 30)
+            # What was watched there no longer counts when it is applied here, and the budget is free again.
+            await world.change("apps", {"spec": {"kubeConfig": None}})
+
+            async def here() -> bool:
+                return await value(world) == "ours"
+
+            await eventually(here, 30)
+            await edit(world, "a", "theirs")
+            await eventually(here, 30)
+    messages = [message for _, reason, message in await world.events("apps") if reason == "DriftCorrected"]
+    assert "ConfigMap/default/a configured: it had been changed by kubectl-edit" in messages
+    assert "ConfigMap/default/a created: it had been deleted" in messages
+
+
+async def test_credentials_that_a_cluster_no_longer_takes_are_replaced_by_those_of_the_next_run(client: Client) -> None:
+    old, new = (context_of(kubeconfig(user={"token": token}), "Secret a/b") for token in ("old", "new"))
+    drifts = Drifts(client, Budget(1, 1))
+    watch = drifts.of(Remote("there", old))
+    woken: list[Key] = []
+
+    async def given_up() -> bool:
+        return watch.faulty
+
+    live = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default", "uid": "1"}}
+    key = Key("flux-system", "apps")
+    watch.track(key, ChangeSet([Change(identity_of(live), "v1", Action.CREATED, live)]))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(drifts.run(woken.append))
+        # Nobody listens there.
+        await eventually(given_up)
+        assert drifts.of(Remote("there", new)) is watch
+        assert [other.context for other in drifts._others.values()] == [new]
+        drifts.forget(key)
+        assert not drifts._others
+        task.cancel()
 
 
 async def test_what_is_wrong_with_a_kubeconfig_is_said(world: World) -> None:

@@ -39,11 +39,20 @@ _Kind = tuple[str, str, str]
 logger = logging.getLogger("fluxtui.engine.drift")
 
 
-class Budget(msgspec.Struct, frozen=True):
-    """How much is watched in one cluster."""
+class Budget(msgspec.Struct):
+    """How much may still be watched, by all watches that share it."""
 
     kinds: int
     objects: int
+    waiting: set[asyncio.Event] = set()
+    """Set when there is room for another kind."""
+
+    def give_back(self, kinds: int) -> None:
+        """Watch fewer kinds than before."""
+        self.kinds += kinds
+        for event in self.waiting:
+            event.set()
+        self.waiting.clear()
 
 
 class _Tracked(msgspec.Struct, gc=False):
@@ -56,10 +65,11 @@ class _Tracked(msgspec.Struct, gc=False):
 
 
 class DriftWatch:
-    """What one cluster's Kustomizations have applied. `run` it beside the workers."""
+    """What Kustomizations have applied to one cluster. `run` it beside the workers."""
 
-    def __init__(self, client: Client, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = client
+    def __init__(self, cluster: str, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        """`cluster` is what the log calls it."""
+        self._cluster = cluster
         self._budget = budget
         self._clock = clock
         self._tracked: dict[Identity, _Tracked] = {}
@@ -70,7 +80,18 @@ class DriftWatch:
         self._wakes: dict[Key, deque[float]] = {}
         self._changed = asyncio.Event()
         self._exceeded = False
+        self._faulty: set[_Kind] = set()
         self._wake: Callable[[Key], None] = lambda key: None
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to watch, nor about to be."""
+        return not self._of and not self._applying
+
+    @property
+    def faulty(self) -> bool:
+        """Whether the cluster does not let itself be watched at the moment."""
+        return bool(self._faulty)
 
     def track(self, key: Key, changes: ChangeSet) -> None:
         """From now on, what a Kustomization has applied is just this, as it is now."""
@@ -109,32 +130,47 @@ class DriftWatch:
             if found is not None and found.uid == uid:
                 self._note(identity, who)
 
-    async def run(self, wake: Callable[[Key], None]) -> None:
+    async def run(self, client: Client, wake: Callable[[Key], None]) -> None:
         """Watch until cancelled; `wake` is called with a Kustomization whose objects somebody else changed."""
         self._wake = wake
+        self._changed.set()
+        self._faulty.clear()
         streams: dict[_Kind, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await self._changed.wait()
-                self._changed.clear()
-                wanted = dict.fromkeys(kind for kinds in self._of.values() for kind in kinds.values())
-                for kind in [kind for kind in streams if kind not in wanted]:
-                    streams.pop(kind).cancel()
-                for kind in wanted:
-                    if kind in streams:
-                        continue
-                    if len(streams) >= self._budget.kinds:
-                        self._exceed(f"{len(wanted)} kinds")
-                        break
-                    streams[kind] = group.create_task(self._follow(kind), name=f"drift of {kind[2]}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._changed.wait()
+                    self._changed.clear()
+                    self._adjust(client, streams, group)
+        finally:
+            self._budget.give_back(len(streams))
+
+    def _adjust(self, client: Client, streams: dict[_Kind, asyncio.Task[None]], group: asyncio.TaskGroup) -> None:
+        """Open and close streams, so that they are those of the kinds that are tracked."""
+        wanted = dict.fromkeys(kind for kinds in self._of.values() for kind in kinds.values())
+        for kind in [kind for kind in streams if kind not in wanted]:
+            streams.pop(kind).cancel()
+            self._faulty.discard(kind)
+            self._budget.give_back(1)
+        for kind in wanted:
+            if kind in streams:
+                continue
+            if not self._budget.kinds:
+                self._budget.waiting.add(self._changed)
+                self._exceed(f"{len(wanted)} kinds")
+                break
+            self._budget.kinds -= 1
+            streams[kind] = group.create_task(self._follow(client, kind), name=f"drift of {kind[2]}")
 
     def _put(self, key: Key, identity: Identity, version: str, live: Object) -> None:
         before = self._tracked.get(identity)
         if before is not None and before.key != key:
             self._drop(before.key, identity)
-        elif before is None and len(self._tracked) >= self._budget.objects:
-            self._exceed(f"more than {self._budget.objects} objects")
-            return
+        if identity not in self._tracked:
+            if not self._budget.objects:
+                self._exceed(f"more than {len(self._tracked)} objects")
+                return
+            self._budget.objects -= 1
         metadata = live.get("metadata") or {}
         uid = metadata.get("uid", "")
         seen = before is not None and before.seen and before.uid == uid
@@ -145,6 +181,7 @@ class DriftWatch:
         found = self._tracked.get(identity)
         if found is not None and found.key == key:
             del self._tracked[identity]
+            self._budget.objects += 1
         kinds = self._of.get(key)
         if kinds is not None:
             kinds.pop(identity, None)
@@ -154,21 +191,28 @@ class DriftWatch:
     def _exceed(self, what: str) -> None:
         if not self._exceeded:
             self._exceeded = True
-            logger.warning("%s: %s: the rest is checked for drift at its interval", self._client.id, what)
+            logger.warning("%s: %s: the rest is checked for drift at its interval", self._cluster, what)
 
-    async def _follow(self, kind: _Kind) -> None:
-        from fluxtui.kube.watch import watch
+    async def _follow(self, client: Client, kind: _Kind) -> None:
+        from fluxtui.kube.watch import Phase, WatchState, watch
+
+        def on_state(state: WatchState) -> None:
+            if state.phase in (Phase.BROKEN, Phase.FORBIDDEN):
+                self._faulty.add(kind)
+            else:
+                self._faulty.discard(kind)
 
         group, version, name = kind
         while True:
             try:
-                resource = await self._client.resource_for((group, version, name))
+                resource = await client.resource_for((group, version, name))
                 break
             except KubeError as error:
-                logger.info("%s: %s is not watched for drift: %s", self._client.id, name, error)
+                logger.info("%s: %s is not watched for drift: %s", self._cluster, name, error)
+                self._faulty.add(kind)
                 await asyncio.sleep(policy.DRIFT_RETRY)
         selector = f"{KUSTOMIZE_GROUP}/name"
-        batches = watch(self._client, resource, label_selector=selector, metadata_only=True)
+        batches = watch(client, resource, label_selector=selector, metadata_only=True, on_state=on_state)
         async with aclosing(batches):
             async for batch in batches:
                 present = {self._identity(group, name, obj): obj for obj in batch.upserts}
@@ -210,7 +254,7 @@ class DriftWatch:
         moments = self._wakes.setdefault(found.key, deque(maxlen=_WAKES))
         moment = self._clock()
         if len(moments) == _WAKES and moment - moments[0] < _WITHIN:
-            logger.warning("%s: %s of %s changes all the time (%s)", self._client.id, identity, found.key, who)
+            logger.warning("%s: %s of %s changes all the time (%s)", self._cluster, identity, found.key, who)
             return
         moments.append(moment)
         self._wake(found.key)

@@ -39,7 +39,8 @@ from fluxtui.engine.controllers.kustomize.build import (
 )
 from fluxtui.engine.controllers.kustomize.decryption import DecryptionError, Secret, decryptor, read_keys
 from fluxtui.engine.controllers.kustomize.dependencies import ReadyExpressionError, missing_dependency
-from fluxtui.engine.controllers.kustomize.drift import SWITCH, Budget, DriftWatch, report
+from fluxtui.engine.controllers.kustomize.drift import SWITCH, Budget, report
+from fluxtui.engine.controllers.kustomize.drifts import Drifts
 from fluxtui.engine.controllers.kustomize.finalizing import delete_objects
 from fluxtui.engine.controllers.kustomize.generate import additions_of
 from fluxtui.engine.controllers.kustomize.health import Judge, judge_of
@@ -92,7 +93,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         self._memories = {"": Memory()}
         self._builds = BuildCache()
         settings = cluster.settings
-        self._drift = DriftWatch(cluster.client, Budget(settings.drift_kinds, settings.drift_objects))
+        self._drifts = Drifts(cluster.client, Budget(settings.drift_kinds, settings.drift_objects))
         cache = cluster.cache
         references = References(lambda key: cache.get(KUSTOMIZATION, key), lambda found: configs.demand(cache, found))
         self.watches = references.watches(settings.configs_label_selector)
@@ -185,9 +186,9 @@ class KustomizationReconciler(Reconciler[Kustomization]):
             target = await target_of(run)
         except TargetError as error:
             raise Failed(RECONCILIATION_FAILED, str(error)) from error
-        work.client = target.client
+        work.client, work.remote = target.client, target.remote
         # What is known of another cluster is forgotten when the engine ends, and kept apart from this one's.
-        work.memory = self._memories.setdefault(target.id, Memory())
+        work.memory = self._memories.setdefault(target.remote.id if target.remote is not None else "", Memory())
         always = spec.post_build is not None and spec.post_build.substitute_strategy == "Always"
         order = Order(
             root=work.root,
@@ -209,16 +210,18 @@ class KustomizationReconciler(Reconciler[Kustomization]):
 
     async def apply(self, run: Run) -> None:
         """Apply the objects, and say which of them somebody else had changed."""
-        with self._drift.applying(run.key) as notes:
+        work, is_watched = run.shared(Work), self._watches_drift(run)
+        drift = self._drifts.of(work.remote if is_watched else None)
+        with drift.applying(run.key) as notes:
             await apply_objects(run)
-            if not self._watches_drift(run):
-                self._drift.forget(run.key)
+            self._drifts.forget(run.key, but=drift if is_watched else None)
+            if not is_watched:
                 return
-            changes = run.shared(Work).changes
+            changes = work.changes
             corrected = report(changes, notes)
             if corrected:
                 run.event("Normal", DRIFT_CORRECTED, corrected)
-            self._drift.track(run.key, changes)
+            drift.track(run.key, changes)
 
     async def collect(self, run: Run) -> None:
         """Delete what was applied before and is no longer wanted."""
@@ -250,7 +253,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
     async def background(self, wake: Callable[[Key], None]) -> None:
         """Look out for drift."""
         if self._cluster.settings.drift_detection:
-            await self._drift.run(wake)
+            await self._drifts.run(wake)
 
     def _is_news(self, run: Run) -> bool:
         """Whether to say at once that the run is under way: when somebody waits for it. In a retry, what failed stays
@@ -265,13 +268,13 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         return status.get("lastAttemptedRevision") != revision and not run.before.is_false(READY)
 
     def _watches_drift(self, run: Run) -> bool:
-        """Whether what a run has applied is to be watched: in this cluster, unless switched off."""
+        """Whether what a run has applied is to be watched."""
         switch = annotation_of(run.raw, SWITCH).lower()
-        return run.cluster.settings.drift_detection and switch != "disabled" and run.object.spec.kube_config is None
+        return run.cluster.settings.drift_detection and switch != "disabled"
 
     async def finalize(self, run: Run) -> None:
         """Delete the objects, if the deletion policy wants it."""
-        self._drift.forget(run.key)
+        self._drifts.forget(run.key)
         await delete_objects(run)
 
     async def _variables(self, run: Run) -> dict[str, str] | None:

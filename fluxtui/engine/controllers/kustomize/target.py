@@ -16,6 +16,7 @@ import msgspec
 from fluxtui.api.fields import KubeConfigReference
 from fluxtui.engine.adapters.clouds.clusters import PROVIDERS, canonical, endpoint_of
 from fluxtui.engine.adapters.clouds.tokens import CloudError
+from fluxtui.engine.controllers.kustomize.drifts import Remote
 from fluxtui.engine.controllers.kustomize.impersonation import client_for
 from fluxtui.engine.controllers.kustomize.work import Run
 from fluxtui.engine.runtime import service_accounts
@@ -38,8 +39,8 @@ class Target(msgspec.Struct, frozen=True):
     """A cluster to apply to."""
 
     client: Client
-    id: str
-    """Tells one remote cluster from another; empty for the engine's own."""
+    remote: Remote | None = None
+    """None for the engine's own."""
 
 
 async def target_of(run: Run) -> Target:
@@ -48,12 +49,12 @@ async def target_of(run: Run) -> Target:
     account = spec.service_account_name or run.cluster.settings.default_service_account
     try:
         if spec.kube_config is None:
-            return Target(client_for(run.cluster.client, run.key.namespace, account), "")
+            return Target(client_for(run.cluster.client, run.key.namespace, account))
         context = await _context(run, spec.kube_config)
         cluster = run.cluster
         remote = GuardedClient(context, lambda: math.inf if cluster.leading else 0.0)
         client = await run.resources.enter_async_context(remote)
-        return Target(client_for(client, run.key.namespace, account), _id(context))
+        return Target(client_for(client, run.key.namespace, account), Remote(_id(context), context))
     except KubeError as error:
         raise TargetError(f"failed to build kube client: {error}") from error
 

@@ -11,6 +11,7 @@ from fluxtui.api.kustomize import Kustomization
 from fluxtui.api.meta import RECONCILING
 from fluxtui.engine.controllers.kustomize import policy
 from fluxtui.engine.controllers.kustomize.build import Built
+from fluxtui.engine.controllers.kustomize.drifts import Remote
 from fluxtui.engine.controllers.kustomize.health import Judge
 from fluxtui.engine.controllers.kustomize.history import recorded
 from fluxtui.engine.controllers.kustomize.sources import Source
@@ -49,6 +50,8 @@ class Work(msgspec.Struct):
     """Absolute paths below the root that are not collected: what an artifact would not have."""
     client: Client | None = None
     """Applies to the target cluster, as the ServiceAccount if there is one."""
+    remote: Remote | None = None
+    """The target cluster, when it is not the engine's own."""
     memory: Memory = msgspec.field(default_factory=Memory)
     """What is known of the objects of the target cluster."""
     built: Built | None = None
