@@ -9,11 +9,12 @@ import asyncio
 import base64
 import os
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from fluxtui.kube.errors import AuthError
+from fluxtui.kube.errors import AuthError, KubeError
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.oidc import OidcLogin
 from fluxtui.kube.plugins import Credential, ExecPlugins, PluginSpec, spec_of
@@ -47,6 +48,7 @@ class Credentials:
         self._user = context.user
         self._cluster = context.cluster
         self._where = f"{context.user_source or context.source}: user {context.user_name!r}"
+        self._name = context.user_name
         self._plugins = plugins
         self._files = [
             str(context.user[field])
@@ -92,6 +94,16 @@ class Credentials:
         if self._login is not None:
             return self._login.reject(rejected.authorization.removeprefix("Bearer "))
         return bool(self._files)
+
+    async def why_refused(self) -> str:
+        """What we know of why the server does not take us for who we are, a sentence; "" when nothing."""
+        from fluxtui.kube.certificates import expiry
+
+        try:
+            words = expiry((await self.identity()).certificate, datetime.now(UTC))
+        except KubeError:
+            return ""
+        return f"the client certificate of user {self._name!r} {words}" if words else ""
 
     async def _read(self) -> Identity:
         """What stands in the kubeconfig and the files it names."""

@@ -19,7 +19,7 @@ import msgspec
 
 from fluxtui.kube.credentials import Credentials, Identity
 from fluxtui.kube.dialing import ALPN
-from fluxtui.kube.errors import Unreachable, api_error
+from fluxtui.kube.errors import ApiError, Unauthorized, Unreachable, api_error
 from fluxtui.kube.failures import FAILURES, ConnectTimeout, Http1Required, unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.proxy import proxy_for
@@ -105,7 +105,7 @@ class Transport:
             with self._translated(within):
                 content = await _read(answer)
             if answer.status >= 300 and answer.status != 304:
-                raise api_error(answer.status, content, answer.headers)
+                raise await self._refusal(answer, content)
             return Response(answer.status, content, answer.headers)
 
     @contextlib.asynccontextmanager
@@ -125,8 +125,15 @@ class Transport:
         async with self._send(msgspec.structs.replace(request, is_stream=True, idle=idle_timeout)) as answer:
             if answer.status >= 300:
                 with self._translated(self._timeout):
-                    raise api_error(answer.status, await _read(answer), answer.headers)
+                    content = await _read(answer)
+                raise await self._refusal(answer, content)
             yield Stream(answer, lambda error: self._unreachable(error, idle_timeout), self._heard)
+
+    async def _refusal(self, answer: Answer, content: bytes) -> ApiError:
+        """The error of an answer; of 401, which servers never explain, with what is known here."""
+        error = api_error(answer.status, content, answer.headers)
+        words = await self._credentials.why_refused() if answer.status == 401 else ""
+        return Unauthorized(401, error.reason, words, error.details) if words else error
 
     def _request(
         self,

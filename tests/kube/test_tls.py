@@ -7,15 +7,18 @@ import base64
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
 from fluxtui.kube import tls
+from fluxtui.kube.certificates import expiry, not_after
 from fluxtui.kube.client import Client
-from fluxtui.kube.errors import ConfigError, Unreachable
+from fluxtui.kube.errors import ConfigError, Unauthorized, Unreachable
 from fluxtui.kube.proxy import proxy_for
 from tests.kube.support import Authority, context, serve
 
@@ -329,3 +332,39 @@ def test_a_clusters_proxy_wins_over_the_environment() -> None:
 def test_a_proxy_that_is_not_spoken_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match=r"HTTPS_PROXY: (SOCKS|expected|not a valid)"):
         proxy_for("https://a.test", env={"HTTPS_PROXY": url})
+
+
+async def test_a_client_certificate_that_expired_is_named(authority: Authority) -> None:
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Status", "code": 401, "message": "Unauthorized"}, status=401)
+
+    expired, good = authority.issue("late", days=0), authority.issue("good")
+    async with serve(refuse) as url:
+        for (certificate, key), words in (
+            (expired, "the client certificate of user 'me' (has just )?expired"),
+            (good, "Unauth"),
+        ):
+            user = {"client-certificate-data": inline(certificate), "client-key-data": inline(key)}
+            made = msgspec.structs.replace(context(url, user), user_name="me")
+            async with Client(made) as client:
+                with pytest.raises(Unauthorized, match=words):
+                    await client.version()
+
+
+def test_until_when_a_certificate_is_good(authority: Authority) -> None:
+    pem = authority.issue("until", days=3)[0].read_bytes()
+    until = not_after(pem)
+    assert until
+    assert abs((until - datetime.now(UTC)).total_seconds() - 3 * 86400) < 600
+    assert expiry(pem, until - timedelta(seconds=1)) == ""
+    assert expiry(pem, until) == "has just expired"
+    assert expiry(pem, until + timedelta(hours=1, minutes=5)) == "expired 1 hour ago"
+    assert expiry(pem, until + timedelta(days=3, hours=5)) == "expired 3 days ago"
+
+
+@pytest.mark.parametrize("content", [b"", b"0", b"0\x80", b"0\x05abc", b"0\x02\x30\x00", b"\xff" * 40])
+def test_of_what_is_no_certificate_nothing_is_said(content: bytes) -> None:
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(content) + b"\n-----END CERTIFICATE-----\n"
+    assert not_after(pem) is None
+    assert not_after(content) is None
+    assert expiry(pem, datetime.now(UTC)) == ""
