@@ -6,6 +6,7 @@ Keys and data go by files and the environment of one process, never by its argum
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -44,6 +45,7 @@ class Keys:
         self._home = directory / "gnupg"
         self._short: tempfile.TemporaryDirectory[str] | None = None
         self._env: dict[str, str] = {}
+        self._numbers = itertools.count()
         self._own_clouds: tuple[str, ...] = _CLOUDS
         """Clouds in which the engine's own environment counts."""
 
@@ -129,11 +131,12 @@ class Keys:
     async def decrypt(self, data: bytes, kind: str, output: str = "") -> bytes:
         """The plain text of a file of one of FORMATS, written in another one if asked for. Raises SopsError."""
         program = find()
-        file = self._directory / "encrypted"
+        number = next(self._numbers)
+        file = self._directory / f"encrypted-{number}"
         file.write_bytes(data)
         # Objects are changed on their way (labels, names), which would break the check of their integrity.
         arguments = ["decrypt", "--ignore-mac", "--input-type", kind, "--output-type", output or kind, str(file)]
-        plain = self._directory / "plain"
+        plain = self._directory / f"plain-{number}"
         arguments[1:1] = ["--output", str(plain)]
         try:
             done = await execute(program, arguments, self.environment(), self._directory)

@@ -91,6 +91,29 @@ async def test_variables_are_replaced_in_what_was_decrypted(world: World) -> Non
     assert await data_of(world, "a") == {"k": b"blue"}
 
 
+async def test_what_a_new_revision_leaves_as_it_was_is_not_decrypted_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decrypt, decrypted = sops.Keys.decrypt, list[bytes]()
+
+    async def counted(keys: sops.Keys, data: bytes, kind: str, output: str = "") -> bytes:
+        decrypted.append(data)
+        return await decrypt(keys, data, kind, output)
+
+    monkeypatch.setattr(sops.Keys, "decrypt", counted)
+    files = {f"{name}.yaml": encrypted(manifest(name, "hidden"), "yaml", *ONLY_DATA) for name in "abc"}
+    await secret(world, "keys", **{"identity.agekey": AGE})
+    await world.publish(files)
+    await world.kustomization("apps", decryption=DECRYPTION)
+    async with world.running():
+        await world.ready("apps", within=30)
+        assert len(decrypted) == 3
+        files["b.yaml"] = encrypted(manifest("b", "changed"), "yaml", *ONLY_DATA)
+        await world.ready("apps", await world.publish(files), within=30)
+    assert len(decrypted) == 4
+    assert [await data_of(world, name) for name in "abc"] == [{"k": b"hidden"}, {"k": b"changed"}, {"k": b"hidden"}]
+
+
 async def test_sources_of_generators_and_patches(world: World) -> None:
     generator = (
         "namespace: default\nresources: [plain.yaml, ../base]\n"

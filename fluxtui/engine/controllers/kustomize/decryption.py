@@ -6,15 +6,17 @@ kustomize-controller.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -38,6 +40,14 @@ Object = dict[str, Any]
 
 _LARGEST = 5 << 20
 """Bytes of an encrypted file that is read."""
+
+
+_KEPT = 8 << 20
+"""Bytes of plain texts that are kept."""
+_AT_ONCE = max(2, min(4, os.cpu_count() or 1))
+"""Processes that decrypt for one build at once."""
+
+T = TypeVar("T")
 
 
 class DecryptionError(Exception):
@@ -81,7 +91,7 @@ async def _data(run: Run, reference: LocalObjectReference | None) -> dict[str, b
 
 
 @asynccontextmanager
-async def decryptor(run: Run, secret: Secret) -> AsyncIterator[Decryptor]:
+async def decryptor(run: Run, secret: Secret, known: PlainTexts) -> AsyncIterator[Decryptor]:
     """A decryptor with the keys, for the time of the context. Raises DecryptionError."""
     async with run.cluster.artifacts.workspace() as directory:
         keys = Keys(directory)
@@ -89,42 +99,71 @@ async def decryptor(run: Run, secret: Secret) -> AsyncIterator[Decryptor]:
             await keys.load(secret.data)
             if secret.account is not None:
                 await keys.identify(secret.account)
-            yield Decryptor(keys)
+            yield Decryptor(keys, secret.digest, known)
         except (SopsError, CloudError, ServiceAccountError) as error:
             raise DecryptionError(str(error)) from error
         finally:
             await keys.close()
 
 
-class Decryptor:
-    """Decrypts what a build reads and what comes of it."""
+class PlainTexts:
+    """What was decrypted last, by what it was and with which keys, up to so many bytes: a new revision of a source
+    leaves most of its secrets as they are, and each costs a process.
+    """
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, limit: int = _KEPT) -> None:
+        self._limit = limit
+        self._size = 0
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def get(self, key: bytes) -> bytes | None:
+        """A plain text that is known."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: bytes, plain: bytes) -> None:
+        """Keep a plain text; the least used ones go."""
+        self._size += len(plain) - len(self._kept.pop(key, b""))
+        self._kept[key] = plain
+        while self._size > self._limit:
+            _, dropped = self._kept.popitem(last=False)
+            self._size -= len(dropped)
+
+
+class Decryptor:
+    """Decrypts what a build reads and what comes of it, a few at once."""
+
+    def __init__(self, keys: Keys, digest: str, known: PlainTexts) -> None:
+        """`digest` is that of the keys."""
         self._keys = keys
+        self._digest = digest
+        self._known = known
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def sources(self, root: str, directory: str, additions: Additions) -> dict[str, bytes]:
         """Plain texts (by absolute path) of the encrypted generator files and patches below a directory.
 
         Raises DecryptionError that names the file.
         """
-        plain: dict[str, bytes] = {}
         try:
-            for path, kind in _references(root, directory, kustomization(directory, additions)):
-                data = None if path in plain else _read(path, root)
-                if data is not None and sops.is_encrypted(data, kind):
-                    plain[path] = await self._decrypt(data, kind, kind, posixpath.relpath(path, root))
+            found = await asyncio.to_thread(_encrypted, root, directory, kustomization(directory, additions))
         except (KustomizeError, OSError, RecursionError) as error:
             raise DecryptionError(f"error decrypting sources: {error}") from None
-        return plain
+        subjects = {path: posixpath.relpath(path, root) for path in found}
+        plain = await _all(self._decrypt(data, kind, kind, subjects[path]) for path, (data, kind) in found.items())
+        return dict(zip(found, plain, strict=True))
 
     async def objects(self, objects: list[Object]) -> list[Object]:
         """The objects with everything encrypted in plain text, but for those that ask to stay encrypted.
 
         Raises DecryptionError that names the object.
         """
-        return [obj if policy.stays_encrypted(obj) else await self._object(obj) for obj in objects]
+        return await _all(self._object(obj) for obj in objects)
 
     async def _object(self, obj: Object) -> Object:
+        if policy.stays_encrypted(obj):
+            return obj
         subject = f"{obj.get('apiVersion')}/{obj.get('kind')}/{(obj.get('metadata') or {}).get('name')}"
         metadata = obj.get("sops")
         if isinstance(metadata, dict) and metadata.get("mac"):
@@ -150,10 +189,47 @@ class Decryptor:
         return base64.b64encode(plain).decode()
 
     async def _decrypt(self, data: bytes, kind: str, output: str, subject: str) -> bytes:
+        parts = (self._digest, kind, output, hashlib.sha256(data).hexdigest())
+        key = hashlib.sha256("\n".join(parts).encode()).digest()
+        plain = self._known.get(key)
+        if plain is None:
+            try:
+                async with self._turns:
+                    plain = await self._keys.decrypt(data, kind, output)
+            except SopsError as error:
+                raise DecryptionError(f"decryption failed for '{subject}': {error}") from error
+            self._known.put(key, plain)
+        return plain
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each gives, in their order. Raises the first DecryptionError, when all have ended."""
+
+    async def outcome(one: Coroutine[Any, Any, T]) -> T | DecryptionError:
         try:
-            return await self._keys.decrypt(data, kind, output)
-        except SopsError as error:
-            raise DecryptionError(f"decryption failed for '{subject}': {error}") from error
+            return await one
+        except DecryptionError as error:
+            return error
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(outcome(one)) for one in work]
+    results = []
+    for task in tasks:
+        found = task.result()
+        if isinstance(found, DecryptionError):
+            raise found
+        results.append(found)
+    return results
+
+
+def _encrypted(root: str, directory: str, overlay: dict[str, bytes]) -> dict[str, tuple[bytes, str]]:
+    """Absolute path → content and format of every encrypted file that a build reads."""
+    found: dict[str, tuple[bytes, str]] = {}
+    for path, kind in _references(root, directory, overlay):
+        data = None if path in found else _read(path, root)
+        if data is not None and sops.is_encrypted(data, kind):
+            found[path] = data, kind
+    return found
 
 
 def _references(root: str, start: str, overlay: dict[str, bytes]) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,7 @@ from fluxtui.engine.controllers.kustomize.build import (
     make,
     render,
 )
-from fluxtui.engine.controllers.kustomize.decryption import DecryptionError, Secret, decryptor, read_keys
+from fluxtui.engine.controllers.kustomize.decryption import DecryptionError, PlainTexts, Secret, decryptor, read_keys
 from fluxtui.engine.controllers.kustomize.dependencies import ReadyExpressionError, missing_dependency
 from fluxtui.engine.controllers.kustomize.drift import SWITCH, Budget, report
 from fluxtui.engine.controllers.kustomize.drifts import Drifts
@@ -92,6 +92,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         self._cluster = cluster
         self._memories = {"": Memory()}
         self._builds = BuildCache()
+        self._plain_texts = PlainTexts()
         settings = cluster.settings
         self._drifts = Drifts(cluster.client, Budget(settings.drift_kinds, settings.drift_objects))
         cache = cluster.cache
@@ -342,7 +343,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         return await asyncio.to_thread(make, order)
 
     async def _decrypted(self, run: Run, order: Order, keys: Secret) -> Built:
-        async with decryptor(run, keys) as opener:
+        async with decryptor(run, keys, self._plain_texts) as opener:
             plain = await opener.sources(order.root, order.directory, order.additions)
             order = msgspec.structs.replace(order, decrypted=plain)
             wait = asyncio.to_thread if order.remotes is None else run.cluster.workers.wait_for
