@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import glob
 import os
 import sys
@@ -47,6 +48,8 @@ def command(
     filter_text: tuple[str, ...],
 ) -> None:
     """Open the console; never returns but by exiting."""
+    # Switched on again by `console.garbage`.
+    gc.disable()
     from fluxtui.console.start import Start, run
 
     try:

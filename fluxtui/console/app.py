@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -13,7 +14,6 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from fluxtui.console import keys, stylesheets
-from fluxtui.console.screens.crash import report
 from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.start import Start
 from fluxtui.console.themes import NAMES, THEMES, Palette, palette
@@ -62,9 +62,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """The fleet's: a screen below it would be styled, laid out and painted for nobody to see."""
         return FleetScreen(self.fleet, self.start, self.palette, self.size.width)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         screen = self.screen
         assert isinstance(screen, FleetScreen)
+        # What is typed ahead waits until there is something to act on: a few turns, in which the widgets are made.
+        while not screen.is_mounted:
+            await asyncio.sleep(0)
         self.theme_changed_signal.subscribe(self, lambda _: screen.use_palette(self.palette))
         self.call_after_refresh(self._live)
 
@@ -101,6 +104,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def _fatal_error(self) -> None:
         """A bug: keep a report and go down. Textual's own report would print the values of variables, Secrets too."""
+        from fluxtui.console.screens.crash import report
+
         if self._exception is not None:
             self.crash_report = report(self._exception)
         self._close_messages_no_wait()

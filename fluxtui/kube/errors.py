@@ -14,19 +14,20 @@ KubeError                     base; `str()` is a sentence for users, free of sec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+from fluxtui.api.patterns import lazily
+
+_CONTROL = lazily(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MAX_TEXT = 4096
 
 
 def clean(text: str, limit: int = _MAX_TEXT) -> str:
     """`text` from outside, safe to print: control and bidirectional characters replaced, cut at `limit` characters."""
-    text = _CONTROL.sub("\ufffd", text)
+    text = _CONTROL().sub("\ufffd", text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

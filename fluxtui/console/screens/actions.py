@@ -33,8 +33,7 @@ class Actions:
         self._tree = tree
         self._fleet = fleet
         self._brush = brush
-        self.pending: dict[Ref, str] = {}
-        """Objects whose outcome is waited for, and what was asked of them last."""
+        self.pending = tree.pending
 
     def targets(self) -> list[Ref]:
         """The marked objects, else what the line under the cursor stands for."""

@@ -1,22 +1,20 @@
-"""The main screen: the board, and what its keys do."""
+"""The main screen: the board, and what its keys do.
+
+What only a key brings up is imported with the key: the first frame waits for nothing that is not on it.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
 from textual.widgets import Input
 
 from fluxtui.console import keys, stylesheets
-from fluxtui.console.catalogue import catalogue
-from fluxtui.console.screens.actions import Actions
 from fluxtui.console.screens.board import Board
-from fluxtui.console.screens.dialogs import Answer, QuestionScreen
-from fluxtui.console.screens.engines import EngineControl
-from fluxtui.console.screens.help import HelpScreen
 from fluxtui.console.screens.journey import Journey
-from fluxtui.console.screens.palette import Command, PaletteScreen
 from fluxtui.console.start import Start
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.filterline import FilterLine
@@ -28,6 +26,11 @@ from fluxtui.fleet.census import Census
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.lines import View
 from fluxtui.fleet.refs import Ref
+
+if TYPE_CHECKING:
+    from fluxtui.console.screens.actions import Actions
+    from fluxtui.console.screens.engines import EngineControl
+    from fluxtui.console.screens.palette import Command
 
 _BESIDE_TYPING = frozenset({"switch_pane", "clear_marks"})
 """What keys that are no letters may do while a text is typed."""
@@ -44,10 +47,19 @@ class FleetScreen(Board, inherit_bindings=False):
         self.journey = Journey(self)
         self.census = Census(fleet.mirror)
 
-    def on_mount(self) -> None:
-        self.actions = Actions(self, self.fleet_tree, self.fleet, self.brush)
-        self.fleet_tree.pending = self.actions.pending
-        self.engines = EngineControl(self, self.fleet_tree, self.fleet, self.brush)
+    @cached_property
+    def actions(self) -> Actions:
+        """What the user asks of objects."""
+        from fluxtui.console.screens.actions import Actions
+
+        return Actions(self, self.fleet_tree, self.fleet, self.brush)
+
+    @cached_property
+    def engines(self) -> EngineControl:
+        """Our engines on clusters."""
+        from fluxtui.console.screens.engines import EngineControl
+
+        return EngineControl(self, self.fleet_tree, self.fleet, self.brush)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where a text is being typed, letters are text."""
@@ -130,6 +142,9 @@ class FleetScreen(Board, inherit_bindings=False):
         self.set_view(views[(views.index(self.shape.view) + direction) % len(views)])
 
     def action_palette(self) -> None:
+        from fluxtui.console.catalogue import catalogue
+        from fluxtui.console.screens.palette import PaletteScreen
+
         def run(command: Command | None) -> None:
             if command is not None:
                 command.run()
@@ -137,6 +152,8 @@ class FleetScreen(Board, inherit_bindings=False):
         self.app.push_screen(PaletteScreen(self.brush.palette, catalogue(self, self.settings.console.keymap)), run)
 
     def action_help(self) -> None:
+        from fluxtui.console.screens.help import HelpScreen
+
         hidden = () if self.start.outage else ("outage",)
         keymap = self.settings.console.keymap
         self.app.push_screen(HelpScreen(self.brush.palette, keymap, self.start.tour, hidden, self.brush.glyph))
@@ -172,6 +189,8 @@ class FleetScreen(Board, inherit_bindings=False):
         if deep or (not self.fleet_tree.has_focus and self.fleet_tree.display):
             self.action_back()
             return
+        from fluxtui.console.screens.dialogs import Answer, QuestionScreen
+
         self.app.push_screen(
             QuestionScreen(
                 self.brush.palette,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -56,7 +56,7 @@ class FleetTree(VirtualList[Line]):
         super().__init__(brush.palette, id=id)
         self.brush = brush
         self.marks: set[Ref] = set()
-        self.pending: Mapping[Ref, str] = {}
+        self.pending: dict[Ref, str] = {}
         """Objects whose outcome is waited for, and what was asked of them."""
         self.matches: Callable[[Row], bool] | None = None
         """What the filter means; None without one."""
