@@ -21,6 +21,9 @@ from fluxtui.console.working import in_worker
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.kube.errors import AuthError
 
+TURNS = 1000
+"""Turns of the loop in which a screen is made at most."""
+
 
 class ConsoleApp(App[None], inherit_bindings=False):
     """The fleet console. Without a `fleet` of its own it makes one of the contexts it is started with."""
@@ -65,8 +68,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
     async def on_mount(self) -> None:
         screen = self.screen
         assert isinstance(screen, FleetScreen)
-        # What is typed ahead waits until there is something to act on: a few turns, in which the widgets are made.
-        while not screen.is_mounted:
+        # What is typed ahead waits until there is something to act on; the widgets are made in some ten turns.
+        for _ in range(TURNS):
+            if screen.is_mounted:
+                break
             await asyncio.sleep(0)
         self.theme_changed_signal.subscribe(self, lambda _: screen.use_palette(self.palette))
         self.call_after_refresh(self._live)
