@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fluxtui.kube.kubeconfig import Context
+from tests.ports import free_port
 
 MISSING = "KUBEBUILDER_ASSETS is not set: no real kube-apiserver to test against"
 _READY_WITHIN = 60.0
@@ -28,7 +28,7 @@ def assets() -> Path | None:
 @contextmanager
 def running(binaries: Path, state: Path) -> Iterator[Context]:
     """Start etcd and kube-apiserver on free ports of loopback, with all data in `state`; ends both."""
-    etcd, peer, port = _free_ports(3)
+    etcd, peer, port = free_port(), free_port(), free_port()
     token = secrets.token_hex(16)
     key = state / "sa.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
@@ -103,14 +103,3 @@ def _wait(server: str, token: str, processes: list[subprocess.Popen[bytes]], sta
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     raise AssertionError(f"kube-apiserver was not ready within {_READY_WITHIN:g}s; see {state}")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

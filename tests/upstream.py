@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 
 from fluxtui.kube.kubeconfig import Context
 from tests import apiserver
+from tests.ports import free_port
 
 CONTROLLERS = ("source-controller", "kustomize-controller")
 NAMESPACE = "flux-system"
@@ -85,10 +85,3 @@ def kubeconfig_of(context: Context, directory: Path) -> Path:
     }
     kubeconfig.write_text(yaml.safe_dump(document))
     return kubeconfig
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

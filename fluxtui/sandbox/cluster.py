@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
@@ -57,7 +58,8 @@ class SandboxCluster:
         self._simulate = simulate
         self._speed = speed
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._site: web.SockSite | None = None
+        self._held: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -125,16 +127,23 @@ class SandboxCluster:
 
     async def _listen(self) -> None:
         assert self._runner is not None
-        self._site = web.TCPSite(self._runner, HOST, self._port, reuse_address=True)
+        place, self._held = self._held or self._hold(), None
+        self._port = int(place.getsockname()[1])
+        self._site = web.SockSite(self._runner, place)
         await self._site.start()
-        if not self._port:
-            self._port = int(self._runner.addresses[0][1])
+
+    def _hold(self) -> socket.socket:
+        """The port as ours, so that nobody else gets it; as long as nobody listens, connections are refused."""
+        place = socket.socket()
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind((HOST, self._port))
+        return place
 
     async def _on_fault(self, fault: str) -> None:
         """Close the port, open it again, or cut connections."""
         if fault == "refuse" and self._site is not None:
             await self._site.stop()
-            self._site = None
+            self._site, self._held = None, self._hold()
         elif fault != "refuse" and self._site is None and self._runner is not None:
             await self._listen()
         if fault in ("refuse", "cut", "gone"):

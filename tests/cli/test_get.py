@@ -339,7 +339,7 @@ async def test_a_lease_that_is_not_renewed_makes_the_objects_overdue(start: Star
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": "kustomize-controller-leader-election", "namespace": "flux-system"},
-        "spec": {"holderIdentity": "x", "leaseDurationSeconds": 15, "renewTime": "2026-01-01T00:00:00.000000Z"},
+        "spec": {"holderIdentity": "x", "leaseDurationSeconds": 15, "renewTime": "2001-01-01T00:00:00.000000Z"},
     }
     await create(fleet.clients["east"], lease)
     result = await fleet.run("get", "all", "-A", "--status-selector", "state=overdue", "-o", "name")

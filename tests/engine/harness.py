@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from fluxtui.engine.process import Engine
 from fluxtui.engine.runtime.leases import LEASES
 from fluxtui.engine.runtime.settings import EngineSettings
@@ -14,14 +16,17 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
 
 QUICK = EngineSettings(
-    lease_duration=2,
-    renew_deadline=1.5,
+    lease_duration=40,
+    renew_deadline=30,
     retry_period=0.2,
     drain_deadline=2,
-    release_deadline=0.5,
+    release_deadline=30,
     min_retry=0.1,
     interval_jitter=0,
 )
+"""Leads soon, and loses no Lease only because the machine is busy."""
+FORGOTTEN = msgspec.structs.replace(QUICK, lease_duration=2, renew_deadline=1.5, release_deadline=0.5)
+"""Gives up soon what it can't reach."""
 LEASE = "source-controller-leader-election"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from fluxtui.kube.resources import Resource
 from tests.engine.harness import QUICK, create, revision, running, state
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository
+from tests.ports import free_port
 
 ANY = Address("127.0.0.1", 0)
 
@@ -185,10 +185,3 @@ async def serve(client: Client, kind: Kind) -> Resource:
     found = await eventually(served)
     assert found is not None
     return found
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,7 +13,7 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.sandbox.cluster import SandboxCluster
 from fluxtui.sandbox.faults import FAULTS
-from tests.engine.harness import QUICK, create, lease, revision, running, state
+from tests.engine.harness import FORGOTTEN, QUICK, create, lease, revision, running, state
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository
 
@@ -48,7 +48,7 @@ async def test_a_server_away_for_longer_than_a_lease_is_taken_up_again(
     sandbox: SandboxCluster, client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:
     await create(client, repository.url)
-    engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one")
+    engine = Engine(FORGOTTEN, tmp_path / "storage", "fluxtui_one")
     async with running(engine, context):
         await eventually(lambda: revision(client))
         await sandbox.faults.set("refuse")
@@ -68,7 +68,7 @@ async def test_a_frozen_server_does_not_hold_up_a_stop(
     sandbox: SandboxCluster, client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:
     await create(client, repository.url)
-    settings = msgspec.structs.replace(QUICK, drain_deadline=0.2)
+    settings = msgspec.structs.replace(FORGOTTEN, drain_deadline=0.2)
     async with asyncio.timeout(60), running(Engine(settings, tmp_path / "storage", "fluxtui_one"), context):
         await eventually(lambda: revision(client))
         await sandbox.faults.set("freeze")

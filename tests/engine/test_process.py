@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from fluxtui.kube.kubeconfig import Context
 from tests.engine.harness import LEASE, QUICK, create, lease, revision, running, state
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository
+from tests.ports import held_port
 
 
 async def test_a_dead_cluster_does_not_touch_a_live_one(
@@ -188,7 +190,7 @@ async def test_a_context_that_changed_is_let_go_before_it_is_taken_up_again(
             return bool(spec["holderIdentity"]) and spec["leaseTransitions"] > before
 
         await eventually(taken_up)
-        assert state(engine, context.id) == "leading"
+        await eventually(lambda: state(engine, context.id) == "leading")
 
 
 async def test_an_idle_engine_only_watches_and_renews(
@@ -328,16 +330,20 @@ async def test_a_killed_engine_is_back_at_once_with_its_artifacts(
     await create(client, repository.url)
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
     arguments = ("--kubeconfig", str(kubeconfig), "--storage-path", str(tmp_path / "storage"))
-    urls = []
-    for last in (False, True):
-        process = await start(*arguments)
-        assert process.stdout is not None
-        line = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
-        assert [cluster["state"] for cluster in line["clusters"]] == ["leading"]
-        urls.append(line["artifacts"])
-        await eventually(lambda: revision(client))
-        process.send_signal(signal.SIGTERM if last else signal.SIGKILL)
-        await process.communicate()
+    urls: list[str] = []
+    with contextlib.ExitStack() as ports:
+        for last in (False, True):
+            process = await start(*arguments)
+            assert process.stdout is not None
+            line = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+            assert [cluster["state"] for cluster in line["clusters"]] == ["leading"]
+            urls.append(line["artifacts"])
+            await eventually(lambda: revision(client))
+            process.send_signal(signal.SIGTERM if last else signal.SIGKILL)
+            await process.communicate()
+            if not last:
+                # Nobody else's connection shall take it meanwhile.
+                ports.enter_context(held_port(int(urls[0].rpartition(":")[2])))
     assert urls[0] == urls[1]
     assert process.returncode == 0
 

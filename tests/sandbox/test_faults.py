@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -100,6 +101,9 @@ async def test_a_port_is_closed_and_opened_again(faulty: Faulty) -> None:
     watch.close()
     with pytest.raises(aiohttp.ClientConnectorError):
         await faulty.version()
+    # The port stays its own.
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", int(faulty.server.rpartition(":")[2])))
     await faulty.switch("")
     assert await faulty.version() == 200
 

@@ -134,7 +134,7 @@ async def test_custom_health(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(policy, "_LEAST_TIMEOUT", 1.0)
     await world.publish({"crd.yaml": WIDGETS, "w.yaml": widget("slow")})
     exprs = checks(current="spec.phase == 'done'", failed="spec.phase == 'broken'")
-    await world.kustomization("apps", wait=True, timeout="1s", healthCheckExprs=exprs)
+    await world.kustomization("apps", wait=True, timeout="2s", retryInterval="1s", healthCheckExprs=exprs)
     async with world.running():
         await world.settled("apps", "HealthCheckFailed", "[Widget/default/w status: 'InProgress']")
         await world.publish({"crd.yaml": WIDGETS, "w.yaml": widget("broken")})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -37,20 +38,21 @@ async def test_a_check_that_times_out_says_what_it_waited_for(world: World, impa
     await world.kustomization("apps", wait=True, timeout="1s", retryInterval="1s")
     async with world.running():
         status = await world.settled("apps", "HealthCheckFailed")
-        message = (await world.condition("apps"))["message"]
-        assert message.startswith("health check failed after 1.0")
+        # It is tried again at once: what is looked at is one moment.
+        said = {item["type"]: item["message"] for item in status["conditions"]}
         waited = "timeout waiting for: [Deployment/default/web status: 'InProgress']"
-        assert message.endswith(f"s: {waited}")
-        assert (await world.condition("apps", "Healthy"))["message"] == waited
-        running = (await world.condition("apps", "Reconciling"))["message"]
-        assert running.startswith("Running health checks for revision main@sha1:")
+        after = re.fullmatch(r"health check failed after ([\d.]+)s: (.*)", said["Ready"])
+        assert after is not None
+        assert float(after[1]) >= 1
+        assert after[2] == said["Healthy"] == waited
+        assert said["Reconciling"].startswith("Running health checks for revision main@sha1:")
         assert [entry["id"] for entry in status["inventory"]["entries"]] == ["default_web_apps_Deployment"]
         assert "lastAppliedRevision" not in status
         assert status["history"][0]["lastReconciledStatus"] == "HealthCheckFailed"
         mended = deployment("web").replace("app:1", "app:2")
         await world.ready("apps", await world.publish({"web.yaml": mended}))
         assert (await world.condition("apps", "Healthy"))["status"] == "True"
-    assert ("Warning", "HealthCheckFailed", message) in await world.events("apps")
+    assert ("Warning", "HealthCheckFailed", said["Ready"]) in await world.events("apps")
 
 
 async def test_a_crash_ends_the_wait(world: World) -> None:
@@ -78,9 +80,9 @@ async def test_named_checks(world: World, impatient: None) -> None:
     await world.publish({"web.yaml": deployment("web"), "bad.yaml": deployment("bad", "never-ready")})
     check: dict[str, Any] = {"kind": "Deployment", "name": "web", "namespace": "default"}
     await world.kustomization("apps", healthChecks=[check])
-    await world.kustomization(
-        "other", healthChecks=[{**check, "name": "absent", "apiVersion": "apps/v1"}], timeout="1s"
-    )
+    absent = {**check, "name": "absent", "apiVersion": "apps/v1"}
+    # On a busy machine a second may not be enough to apply it.
+    await world.kustomization("other", healthChecks=[absent], timeout="1s", retryInterval="1s")
     async with world.running():
         await world.ready("apps")
         await world.settled("other", "HealthCheckFailed", "[Deployment/default/absent status: 'NotFound']")

@@ -6,7 +6,6 @@ import asyncio
 import getpass
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.engine.polling import eventually
 from tests.engine.source.signing import make_key
+from tests.ports import free_port
 
 PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 
@@ -28,7 +28,7 @@ class SshServer:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         directory.mkdir(mode=0o700)
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         self.user = getpass.getuser()
         make_key(directory / "host")
         make_key(directory / "client")
@@ -91,9 +91,3 @@ async def ssh_server(directory: Path) -> AsyncIterator[SshServer]:
         if process.returncode is None:
             process.terminate()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
