@@ -9,14 +9,17 @@ from collections.abc import AsyncIterator
 from pathlib import PurePath
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
+from textual.message import Message
 from textual.screen import Screen
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.start import Start
 from fluxtui.console.themes import NAMES, THEMES, Palette, palette
+from fluxtui.console.turns import FairLoop
 from fluxtui.console.working import in_worker
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.kube.errors import AuthError
@@ -76,6 +79,14 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.theme_changed_signal.subscribe(self, lambda _: screen.use_palette(self.palette))
         self.call_after_refresh(self._live)
 
+    def post_message(self, message: Message) -> bool:
+        """As the base; what the user does comes before what clusters say."""
+        if isinstance(message, (events.Key, events.MouseDown, events.MouseScrollDown, events.MouseScrollUp)):
+            loop = asyncio.get_running_loop()
+            if isinstance(loop, FairLoop):
+                loop.attend()
+        return super().post_message(message)
+
     def _live(self) -> None:
         """After the first frame: bring the fleet to life."""
         in_worker(self, self._run_fleet, "fleet")
@@ -87,6 +98,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         from fluxtui.kube.plugins import shared_plugins
 
         shared_plugins().terminal = self._terminal
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, FairLoop):
+            self.fleet.waits = loop.attends_for
         await self.fleet.run()
 
     async def _tidy(self) -> None:

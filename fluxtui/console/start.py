@@ -96,13 +96,13 @@ def run(start: Start) -> int:
     # Switched on again by `console.garbage`.
     gc.disable()
     from fluxtui.console.app import ConsoleApp
-    from fluxtui.console.turns import new_loop
+    from fluxtui.console.turns import FairLoop
     from fluxtui.kube.limits import raise_open_files
 
     raise_open_files()
     threading.Thread(target=end_with_terminal, args=(0,), name="terminal", daemon=True).start()
     app = ConsoleApp(start)
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=FairLoop) as runner:
         runner.run(app.run_async(mouse=start.settings.console.mouse))
     if app.crash_report:
         return _show_crash(app.crash_report, app.theme)

@@ -3,7 +3,8 @@
 When all watches of a fleet break or begin together, a thousand sockets are ready at the same time; asyncio would serve
 them all before it looks at anything else, keys included. Here a turn serves a few. When news come all the time, each on
 a socket of its own, asyncio would take a turn for each of them; here, when all is served, sockets are left alone for
-some milliseconds, which saves half of the work. Keys, which come from a thread, and timers never wait.
+some milliseconds, which saves half of the work. Keys, which come from a thread, and timers never wait; and who has
+noticed a key can have the sockets give way to what is due for it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ GAP = 0.02
 BURST = 50
 """Rests that are left out after a quiet time: what is asked for and answered never waits."""
 
+ATTENTION = 0.025
+"""Seconds for which sockets give way to a key: its way to the screen is a dozen turns long."""
+
 Ready = list[tuple[selectors.SelectorKey, int]]
 
 
@@ -36,7 +40,7 @@ class FairSelector(selectors.DefaultSelector):
         self._waker: Ready = []
         self._woken = select.poll()
         self._serves = False
-        self._rests_until = 0.0
+        self._rests_until = self._attends_until = 0.0
         # The generic cell rate algorithm: when the next rest would be due if rests were evenly spaced.
         self._due = 0.0
 
@@ -48,9 +52,21 @@ class FairSelector(selectors.DefaultSelector):
             self._woken.register(key.fd, select.POLLIN)
         return key
 
+    def attend(self) -> None:
+        """Have sockets give way for a moment; at most half of the time, however often it is asked for."""
+        now = time.monotonic()
+        if now >= self._attends_until + ATTENTION:
+            self._attends_until = now + ATTENTION
+
+    def attends_for(self) -> float:
+        """Seconds that are left of that moment; 0.0 at other times."""
+        return max(0.0, self._attends_until - time.monotonic())
+
     def select(self, timeout: float | None = None) -> Ready:
         """As the base, but at most `AT_ONCE` of what is ready, and after all was served not before a rest."""
         began = time.monotonic()
+        if timeout is not None and began + timeout <= self._attends_until:
+            return self._wait(timeout)
         if self._serves and began >= self._rests_until:
             ready = super().select(0)
             if ready:
@@ -59,14 +75,15 @@ class FairSelector(selectors.DefaultSelector):
             self._due = max(self._due, began) + GAP
             self._rests_until = self._due - BURST * GAP
         if (rest := self._rests_until - began) > 0:
-            wait = rest if timeout is None else min(timeout, rest)
-            if self._woken.poll(wait * 1000):
-                return [*self._waker]
-            if timeout is not None:
-                if timeout <= rest:
-                    return []
-                timeout -= wait
+            found = self._wait(rest if timeout is None else min(timeout, rest))
+            if found or (timeout is not None and timeout <= rest):
+                return found
+            timeout = None if timeout is None else timeout - rest
         return self._some(super().select(timeout))
+
+    def _wait(self, timeout: float) -> Ready:
+        """Wait for threads alone."""
+        return [*self._waker] if self._woken.poll(timeout * 1000) else []
 
     def _some(self, ready: Ready) -> Ready:
         if ready and ready != self._waker:
@@ -79,6 +96,11 @@ class FairSelector(selectors.DefaultSelector):
         return (ready[start:] + ready[:start])[:AT_ONCE]
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
+class FairLoop(asyncio.SelectorEventLoop):
     """A loop with such a selector."""
-    return asyncio.SelectorEventLoop(FairSelector())
+
+    def __init__(self) -> None:
+        selector = FairSelector()
+        super().__init__(selector)
+        self.attend = selector.attend
+        self.attends_for = selector.attends_for

@@ -198,7 +198,7 @@ class Collector:
                     obj.api_version, obj.kind = resource.api_version, kind
             seen.update(self._mirror.upsert(cluster, chunk))
             if len(batch.upserts) > CHUNK:
-                await asyncio.sleep(0)
+                await self._gate.breathe()
         self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)
         if self._facts.mode is Mode.NONE:
             self._stirred.set()

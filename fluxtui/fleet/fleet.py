@@ -75,6 +75,8 @@ class Fleet:
         self._gate: Gate | None = None
         self.visible: Collection[str] = ()
         """Clusters that are looked at: they are read first."""
+        self.waits: Callable[[], float] = lambda: 0.0
+        """Seconds for which something else wants the loop more than what is read of clusters."""
         self.set_contexts(contexts)
 
     # running
@@ -85,7 +87,7 @@ class Fleet:
         from fluxtui.kube.gate import Gate
 
         raise_open_files()
-        self._gate = Gate(order=lambda cluster: cluster not in self.visible)
+        self._gate = Gate(order=lambda cluster: cluster not in self.visible, waits=lambda: self.waits())
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:

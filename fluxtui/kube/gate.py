@@ -33,7 +33,8 @@ class Gate:
     """Admits `clusters` clusters at once and `requests` list requests in flight; one gate for all clusters of a loop.
 
     `order` gives a cluster's rank by id; lower goes first (visible clusters), equals in order of arrival. It is asked
-    each time a place becomes free.
+    each time a place becomes free. `waits` gives the seconds for which something else wants the loop; nothing long
+    begins meanwhile.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Gate:
         requests: int = REQUESTS,
         *,
         order: Callable[[str], float] | None = None,
+        waits: Callable[[], float] = lambda: 0.0,
         patience: float = PATIENCE,
     ) -> None:
         self.order = order
+        self._waits = waits
         self._free = clusters
         self._patience = patience
         self._turns: dict[str, _Turn] = {}
@@ -98,8 +101,14 @@ class Gate:
     async def decoding(self) -> AsyncIterator[None]:
         """The time in which one body is decoded; the loop gets a breath after it."""
         async with self._decoder:
+            if wait := self._waits():
+                await asyncio.sleep(wait)
             yield
             await asyncio.sleep(0)
+
+    async def breathe(self) -> None:
+        """Between two parts of long work: let the loop do what else there is, and what wants it for itself."""
+        await asyncio.sleep(self._waits())
 
     @property
     def waiting(self) -> int:

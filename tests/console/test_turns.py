@@ -9,7 +9,7 @@ import socket
 import time
 from collections import Counter
 
-from fluxtui.console.turns import AT_ONCE, BURST, GAP, FairSelector, new_loop
+from fluxtui.console.turns import AT_ONCE, ATTENTION, BURST, GAP, FairLoop, FairSelector
 
 
 def _register_waker(selector: FairSelector, stack: contextlib.ExitStack) -> socket.socket:
@@ -44,6 +44,28 @@ def test_what_comes_all_the_time_waits_for_more_while_threads_and_timers_do_not(
         waker.send(b"x")
         theirs.send(b"x")
         assert "waker" in [key.data for key, _ in selector.select(60)]
+
+
+def test_sockets_give_way_to_what_is_due_for_a_key_and_not_all_the_time() -> None:
+    with contextlib.closing(FairSelector()) as selector, contextlib.ExitStack() as stack:
+        waker = _register_waker(selector, stack)
+        ours, theirs = map(stack.enter_context, socket.socketpair())
+        selector.register(ours, selectors.EVENT_READ, "socket")
+        theirs.send(b"x")
+        selector.attend()
+        began = time.monotonic()
+        assert [key.data for key, _ in selector.select(60)] == ["socket"], "nothing is due so soon"
+        found = selector.select(0)
+        left = selector.attends_for()
+        selector.attend()
+        assert selector.attends_for() <= left or time.monotonic() - began > ATTENTION, "the moment is not made longer"
+        if left:
+            assert found == []
+            waker.send(b"x")
+            assert "waker" in [key.data for key, _ in selector.select(0)]
+        while selector.attends_for():
+            selector.select(selector.attends_for())
+        assert "socket" in [key.data for key, _ in selector.select(60)]
 
 
 def test_a_socket_that_has_more_is_served_without_a_rest() -> None:
@@ -102,7 +124,7 @@ def test_everything_arrives_and_keys_come_between() -> None:
                 each.close()
         return log
 
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=FairLoop) as runner:
         log = runner.run(work())
     assert log.count("socket") == 6 * AT_ONCE
     assert log.index("key") <= AT_ONCE

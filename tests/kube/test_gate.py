@@ -82,6 +82,17 @@ async def test_who_gives_up_waiting_leaves_no_trace() -> None:
     assert gate.waiting == 0
 
 
+async def test_long_work_waits_while_something_else_wants_the_loop() -> None:
+    loop = asyncio.get_running_loop()
+    free_at = loop.time() + 0.2
+    gate = Gate(waits=lambda: max(0.0, free_at - loop.time()))
+    async with gate.decoding():
+        assert loop.time() >= free_at - 0.01
+    free_at = loop.time() + 0.2
+    await gate.breathe()
+    assert loop.time() >= free_at - 0.01
+
+
 async def test_requests_and_decoding_are_limited() -> None:
     gate = Gate(requests=3)
     running = {"requests": 0, "decoding": 0}
