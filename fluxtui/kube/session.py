@@ -222,7 +222,7 @@ class Session(asyncio.Protocol):
     def _look(self) -> None:
         """Close what nobody uses, ask whether what is silent is alive, and give up what does not answer."""
         silent = self._loop.time() - self._heard
-        pause = max(QUIET - silent, 1.0)
+        pause = max(QUIET - silent, QUIET / 10)
         if silent >= QUIET:
             if not self._exchanges:
                 self.abort()

@@ -177,7 +177,9 @@ class ClusterContext(ssl.SSLContext):
         # Servers send tickets after the handshake: what the last connection holds by now is what to resume. Reading a
         # session costs as much as it saves, so one is kept for as long as the server takes it.
         if latest is not None and not latest.session_reused:
-            self._session = latest.session
+            # One that still shakes hands may have none that can be read.
+            with contextlib.suppress(ValueError):
+                self._session = latest.session
         made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session or self._session)
         self._latest = made
         return made
