@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ import msgspec
 
 from fluxtui.api.kinds import GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION, Kind
 from fluxtui.cli.creating import Making, commas, length, make, making_options, object_name
+from fluxtui.cli.git_credentials import ALGORITHMS, CURVES, Credentials, check, secret
 from fluxtui.cli.groups import KindGroup
 from fluxtui.cli.options import EXIT_CODES, Option, Place, cluster_options, gathered
 
@@ -31,7 +33,9 @@ GIT_HELP = f"""Make or change a GitRepository.
   fluxtui create source git fleet --url https://git.example.com/fleet --branch main --context prod-eu
   fluxtui create source git fleet --url ssh://git@example.com/fleet --branch main --secret-ref fleet-key --export
 
-Credentials are those of an existing Secret; none is made here.
+Credentials are those of an existing Secret (--secret-ref), or a Secret of the same name is made: for http(s) of
+--username, with the password asked for or read from the standard input (--password-stdin), and --ca-file; for ssh of
+--private-key-file, or of a new key, with the host's keys as it shows them or from --known-hosts-file.
 
 {_APPLYING}"""
 
@@ -119,6 +123,26 @@ git_options = gathered(
 )
 
 
+_file = click.Path(path_type=Path, dir_okay=False)
+
+credential_options = gathered(
+    "given",
+    Credentials,
+    (
+        click.option("-u", "--username", default="", metavar="NAME", help="Of basic authentication."),
+        click.option("-p", "--password", default="", metavar="TEXT", help="Seen by others; rather none, or the next."),
+        click.option("--password-stdin", is_flag=True, help="Read the password, or the key's passphrase."),
+        click.option("--ca-file", type=_file, help="Certificate authority of the server."),
+        click.option("--private-key-file", type=_file, help="SSH key; a new one is made without."),
+        click.option("--known-hosts-file", type=_file, help="Keys of the SSH server; it is asked without."),
+        click.option("--ssh-key-algorithm", type=click.Choice(ALGORITHMS), default="ecdsa", help="Of a new key."),
+        click.option("--ssh-ecdsa-curve", type=click.Choice(list(CURVES)), default="p384", help="Of a new key."),
+        click.option("--ssh-rsa-bits", type=click.IntRange(2048, 16384), default=2048, help="Of a new key."),
+        click.option("-s", "--silent", is_flag=True, help="A new key is known to the server already."),
+    ),
+)
+
+
 @click.group(cls=KindGroup)
 def command() -> None:
     """Make or change Flux objects.
@@ -135,21 +159,22 @@ def source() -> None:
 @source.command("git", help=GIT_HELP)
 @click.argument("name", callback=object_name)
 @git_options
+@credential_options
 @making_options
 @cluster_options("5m", namespaces=True)
-def git_repository(name: str, git: Git, making: Making, place: Place) -> None:
+def git_repository(name: str, git: Git, given: Credentials, making: Making, place: Place) -> None:
     """Make a GitRepository."""
     scheme = urlsplit(git.url).scheme
     if not git.url:
         raise click.UsageError("--url is needed")
     if scheme not in _SCHEMES:
         raise click.UsageError(f"--url: the scheme {scheme!r} is none of {', '.join(_SCHEMES)}")
-    if scheme == "ssh" and not (git.secret_ref or making.export):
-        raise click.UsageError("--secret-ref is needed for ssh: a Secret with identity and known_hosts")
+    is_secret_made = check(git.url, given, git.secret_ref) and not making.export
+    credentials = name if is_secret_made else git.secret_ref
     spec: Object = {"interval": making.interval, "url": git.url, "ref": _reference(git)}
     for field, value in (
         ("timeout", git.fetch_timeout),
-        ("secretRef", {"name": git.secret_ref} if git.secret_ref else None),
+        ("secretRef", {"name": credentials} if credentials else None),
         ("proxySecretRef", {"name": git.proxy_secret_ref} if git.proxy_secret_ref else None),
         ("provider", git.provider),
         ("recurseSubmodules", git.recurse_submodules),
@@ -158,7 +183,8 @@ def git_repository(name: str, git: Git, making: Making, place: Place) -> None:
     ):
         if value:
             spec[field] = value
-    sys.exit(make(place, making, _object(GIT_REPOSITORY, name, spec)))
+    made = (lambda: [secret(name, git.url, given)]) if is_secret_made else tuple
+    sys.exit(make(place, making, _object(GIT_REPOSITORY, name, spec), made))
 
 
 def _reference(git: Git) -> Object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,16 +87,17 @@ making_options: Option = gathered(
 )
 
 
-def make(place: Place, making: Making, obj: Object) -> int:
+def make(place: Place, making: Making, obj: Object, needed: Callable[[], Sequence[Object]] = lambda: ()) -> int:
     """Print the object, or apply it to the selected clusters and wait for the outcome; the exit code.
 
-    It gets namespace and labels here. Raises click.UsageError.
+    It gets namespace and labels here, as do the objects that it needs and that are applied before it; they are asked
+    for when it is clear that something is done. Raises click.UsageError.
     """
     if place.all_namespaces:
         raise click.UsageError("an object is made in one namespace: -A has no meaning here")
     labels = {"labels": making.label} if making.label else {}
-    metadata = {**obj["metadata"], "namespace": place.one_namespace, **labels}
-    obj = {**obj, "metadata": metadata}
+    placed = {"namespace": place.one_namespace, **labels}
+    obj = {**obj, "metadata": {**obj["metadata"], **placed}}
     if making.export:
         output.print_yaml(obj, separate=True)
         return 0
@@ -107,16 +109,19 @@ def make(place: Place, making: Making, obj: Object) -> int:
     if not making.yes and not confirmed("create", protected, question, clusters):
         click.echo("nothing was done", err=True)
         return 1
-    return asyncio.run(_apply(where, making, obj))
+    first = [{**each, "metadata": {**each["metadata"], **placed}} for each in needed()]
+    return asyncio.run(_apply(where, making, obj, first))
 
 
-async def _apply(where: Selection, making: Making, obj: Object) -> int:
+async def _apply(where: Selection, making: Making, obj: Object, first: Sequence[Object]) -> int:
     audit = AuditLog()
     subject = f"{obj['kind'].lower()}/{obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
     async def act(client: Client) -> Followed:
         try:
             async with asyncio.timeout(_WRITE_WITHIN):
+                for each in first:
+                    await put(client, each, audit, force=making.force_conflicts)
                 made = await put(client, obj, audit, force=making.force_conflicts)
         except TimeoutError:
             raise KubeError(f"no answer within {_WRITE_WITHIN:g}s") from None

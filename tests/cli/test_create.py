@@ -131,7 +131,6 @@ MISTAKES = [
     ("source git fleet --branch main", "--url is needed"),
     (f"source git fleet {URL}", "one of --branch, --tag"),
     ("source git fleet --url ftp://x --branch main", "the scheme 'ftp' is none of"),
-    ("source git fleet --url ssh://git@x/y --branch main", "--secret-ref is needed for ssh"),
     (f"source git Fleet {URL} --branch main", "is not a name"),
     (f"source git fleet {URL} --branch main --label a", "is not a label"),
     (f"source git fleet {URL} --branch main --interval 0s", "no time at all"),
