@@ -78,7 +78,8 @@ class Applier:
         for stage in _stages(prepared):
             created = {identity_of(plan.desired) for plan in plans if plan.action is Action.CREATED}
             waiting = [obj for obj in stage if _needs_one_of(obj, created, prepared)]
-            batch = await self._planned([obj for obj in stage if obj not in waiting], options)
+            # Without what is known: whoever looks wants to see what there is.
+            batch = await self._planned([obj for obj in stage if obj not in waiting], options, Memory())
             if batch.failures and refused is None:
                 raise ApplyError(batch.failures, ChangeSet(), attempted=False)
             plans += batch.results
@@ -88,13 +89,13 @@ class Applier:
         return plans
 
     async def _plan(self, stage: Sequence[Object], options: ApplyOptions, done: ChangeSet) -> list[Plan]:
-        batch = await self._planned(stage, options)
+        batch = await self._planned(stage, options, self._memory)
         if batch.failures:
             raise ApplyError(batch.failures, done, attempted=False)
         return batch.results
 
-    async def _planned(self, stage: Sequence[Object], options: ApplyOptions) -> Batch[Plan]:
-        planner = Planner(self._client, self._memory, options)
+    async def _planned(self, stage: Sequence[Object], options: ApplyOptions, memory: Memory) -> Batch[Plan]:
+        planner = Planner(self._client, memory, options)
         await planner.prefetch(stage)
         return await each(stage, planner.plan, options.concurrency, identity_of)
 
@@ -109,7 +110,8 @@ class Applier:
 
     async def _settle(self, changes: Sequence[Change], options: ApplyOptions, done: ChangeSet) -> None:
         """Wait for definitions and classes; afterwards the server knows the kinds of new CRDs."""
-        waited = [change for change in changes if change.action is not Action.SKIPPED]
+        # What is unchanged without being read was ready when it was read last.
+        waited = [change for change in changes if change.live is not None and change.action is not Action.SKIPPED]
         try:
             await wait_until_ready(
                 self._client,
@@ -145,7 +147,7 @@ class _Writer:
             applied = await request(self._client, resource, obj, self._options.manager, dry_run=False)
         except ApiError as error:
             raise Refused(f"{identity} apply failed: {masked_message(obj, error.message)}") from error
-        self._memory.remember(plan.source, applied)
+        self._memory.remember(plan.source, applied, self._options.deleter(applied))
         return Change(identity, version_of(obj), plan.action, applied, tuple(plan.dropped))
 
     async def _delete(self, resource: Resource, live: Object) -> None:

@@ -55,20 +55,25 @@ def digest(obj: Object) -> bytes:
     return hashlib.blake2b(msgspec.json.encode(obj, order="deterministic"), digest_size=16).digest()
 
 
-def live_digest(live: Object) -> bytes:
+def content_digest(obj: Object) -> bytes:
+    """Sixteen bytes of what `has_drifted` compares: the same for two objects that do not differ."""
+    return digest({**_content(obj), "labels": labels_of(obj), "annotations": annotations_of(obj)})
+
+
+def live_digest(live: Object, content: bytes = b"") -> bytes:
     """Sixteen bytes that change when anything of a live object changes that could be drift.
 
-    Left out: status and its owners, and what counts or times every write.
+    Left out: status and its owners, and what counts or times every write. `content` is its content_digest, if known.
     """
     metadata = dict(live.get("metadata") or {})
-    for name in ("resourceVersion", "generation", "managedFields"):
+    for name in ("resourceVersion", "generation", "managedFields", "labels", "annotations"):
         metadata.pop(name, None)
     owners = [
         {key: value for key, value in entry.items() if key != "time"}
         for entry in managed_fields(live)
         if not entry.get("subresource")
     ]
-    return digest({**_content(live), "metadata": metadata, "owners": owners})
+    return digest({"content": content or content_digest(live), "metadata": metadata, "owners": owners})
 
 
 def _content(obj: Object) -> Object:

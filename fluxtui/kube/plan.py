@@ -15,7 +15,7 @@ from fluxtui.kube.batch import Refused
 from fluxtui.kube.changes import Action, Change
 from fluxtui.kube.drift import has_drifted, payload
 from fluxtui.kube.errors import ApiError, Conflict, Invalid, NotFound, UnknownKind
-from fluxtui.kube.identity import Object, identity_of, is_marked, version_of
+from fluxtui.kube.identity import Identity, Object, identity_of, is_marked, labels_of, version_of
 from fluxtui.kube.live import LiveObjects
 from fluxtui.kube.masking import masked_message, masked_pair
 from fluxtui.kube.memory import Memory
@@ -40,6 +40,8 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
     """Recreated when an immutable field changes."""
     merge: tuple[tuple[str, str], ...] = ()
     """Fields that kubectl owns stay with it."""
+    keep: tuple[tuple[str, str], ...] = ()
+    """Never deleted."""
 
 
 class ApplyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,13 @@ class ApplyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for definitions and classes to become ready."""
     thorough: bool = True
     """Ask the server about every object; otherwise one that is as it was when it was last asked about is unchanged."""
+    watched: Callable[[Identity], str] | None = None
+    """Object → the resourceVersion that a stream says it has now, empty when there is no stream: saves asking."""
+
+    def deleter(self, live: Object) -> Mapping[str, str] | None:
+        """The labels of whoever may delete an object that was applied, None when nobody may."""
+        owned = all(labels_of(live).get(key) == value for key, value in self.owner.items())
+        return self.owner if owned and not is_marked(live, self.marks.keep) else None
 
     def cleanup_patch(self, live: Object) -> list[dict[str, Any]]:
         """The JSON patch that takes over a live object; empty when there is nothing to take."""
@@ -113,7 +122,7 @@ class Planner:
 
     async def prefetch(self, objects: Sequence[Object]) -> None:
         """Read what can be read with few requests."""
-        await self._live.prefetch(objects, self._options.concurrency)
+        await self._live.prefetch([obj for obj in objects if not self._is_sure(obj)], self._options.concurrency)
 
     async def plan(self, obj: Object) -> Plan:
         """The plan for one normalized object.
@@ -128,6 +137,8 @@ class Planner:
         obj = _placed(obj, resource)
         if is_marked(obj, self._marks.exclude):
             return Plan(obj, Action.SKIPPED)
+        if self._is_sure(obj):
+            return Plan(obj, Action.UNCHANGED)
         only_if_absent = is_marked(obj, self._marks.if_not_present)
         remembered = not self._options.thorough and self._memory.knows(obj)
         if only_if_absent or remembered or self._live.has(obj):
@@ -136,12 +147,21 @@ class Planner:
                 if only_if_absent or is_marked(live, self._marks.exclude):
                     return Plan(obj, Action.SKIPPED, live)
                 if remembered and self._memory.matches(obj, live):
+                    self._memory.renew(live)
                     return Plan(obj, Action.UNCHANGED, live, live)
         plan = await self._dry_run(resource, obj)
         plan.given = obj
         if plan.action is Action.UNCHANGED and plan.before is not None:
-            self._memory.remember(obj, plan.before)
+            self._memory.remember(obj, plan.before, self._options.deleter(plan.before))
         return plan
+
+    def _is_sure(self, obj: Object) -> bool:
+        """Whether an object is known to be unchanged without asking: a stream says that it is the version compared."""
+        options, identity = self._options, identity_of(obj)
+        if options.thorough or options.watched is None or is_marked(obj, options.marks.if_not_present):
+            return False
+        found = self._memory.sighting(identity)
+        return found is not None and found.version == options.watched(identity) and self._memory.knows(obj)
 
     async def _dry_run(self, resource: Resource, obj: Object) -> Plan:
         dropped: list[str] = []
@@ -155,6 +175,11 @@ class Planner:
                 if not found:
                     return await self._recreation(resource, obj, error)
                 dropped += found
+        if not (self._options.ignored and self._options.ignored(obj)):
+            same = self._memory.said_the_same(applied)
+            if same is False:
+                # Nothing of it is to be taken over: it was compared as it is.
+                return Plan(obj, Action.CONFIGURED, None, applied, dropped=dropped)
         # A dry run that would create gives no resourceVersion; no need to look for a live object then.
         live = await self._live.get(resource, obj) if applied["metadata"].get("resourceVersion") else None
         if live is None:

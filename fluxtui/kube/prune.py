@@ -17,7 +17,7 @@ from fluxtui.kube.errors import ApiError, Conflict, KubeError, NotFound, Unknown
 from fluxtui.kube.health import read
 from fluxtui.kube.identity import Identity, Object, is_marked, labels_of
 from fluxtui.kube.inventory import Inventory
-from fluxtui.kube.memory import Memory
+from fluxtui.kube.memory import Memory, Sighting
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
@@ -51,12 +51,19 @@ class PruneError(KubeError):
 async def prune(client: Client, stale: Inventory, options: PruneOptions, memory: Memory | None = None) -> ChangeSet:
     """Delete the objects of an inventory, all that can be deleted.
 
-    What does not exist counts as deleted; what lacks the owner's labels or asks to be kept is skipped. Raises
-    PruneError after having tried every object.
+    What does not exist counts as deleted; what lacks the owner's labels or asks to be kept is skipped. What `memory`
+    knows to be the owner's is not read before, but deleted if it still is as it was. Raises PruneError after having
+    tried every object.
     """
 
     async def delete(identity: Identity) -> Change:
-        return await _delete(client, identity, stale.version(identity), options)
+        version = stale.version(identity)
+        known = memory.sighting(identity, options.owner) if memory is not None else None
+        if known is not None and known.uid not in options.never:
+            change = await _delete_known(client, identity, version, options, known)
+            if change is not None:
+                return change
+        return await _delete(client, identity, version, options)
 
     done = ChangeSet()
     failures: list[str] = []
@@ -88,6 +95,29 @@ async def preview(client: Client, stale: Inventory, options: PruneOptions) -> Ch
     if batch.failures:
         raise PruneError(batch.failures, changes)
     return changes
+
+
+async def _delete_known(
+    client: Client, identity: Identity, version: str, options: PruneOptions, known: Sighting
+) -> Change | None:
+    """Delete an object that is the owner's, if it is still the version that is known; None if it is not."""
+    try:
+        resource = await client.resource_for((identity.group, version, identity.kind))
+        live = await client.delete(
+            resource,
+            identity.name,
+            identity.namespace,
+            propagation=options.propagation,
+            uid=known.uid,
+            resource_version=known.version,
+        )
+    except NotFound:
+        return Change(identity, version, Action.DELETED)
+    except (UnknownKind, Conflict):
+        return None
+    except ApiError as error:
+        raise Refused(f"{identity} delete failed: {error}") from error
+    return Change(identity, version, Action.DELETED, live)
 
 
 async def _delete(client: Client, identity: Identity, version: str, options: PruneOptions) -> Change:

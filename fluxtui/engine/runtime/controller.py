@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from fluxtui.api import durations
@@ -46,6 +47,8 @@ class Controller(Generic[T]):
         """Objects reconciled at once."""
         settings = cluster.settings
         self._backoff: Backoff[Key] = Backoff(settings.min_retry, settings.max_retry)
+        self._meanwhile: dict[Key, dict[tuple[str, Key], tuple[Callable[[Key, Object], bool], Object]]] = {}
+        """Changes of other objects that came while one was reconciled, and who judges them."""
         cluster.cache.subscribe(reconciler.kind, self._changed)
         for source in reconciler.watches:
             self._watch(source)
@@ -131,6 +134,9 @@ class Controller(Generic[T]):
                     seconds = time.monotonic() - started
                     self.cluster.observer.reconciled(self.cluster.id, self.reconciler.kind, key, seconds, _result(next))
             finally:
+                # What came while the run was under way may have been seen by it.
+                if any(wants(key, obj) for wants, obj in self._meanwhile.pop(key, {}).values()):
+                    self.queue.add(key)
                 self.queue.done(key)
 
     async def _guarded(self, key: Key) -> Next:
@@ -180,7 +186,10 @@ class Controller(Generic[T]):
     def _watch(self, source: WatchSource) -> None:
         def changed(old: Object | None, new: Object | None) -> None:
             for key in source.requests_for(old, new):
-                self.queue.add(key)
+                if new is not None and source.wants is not None and self.queue.is_processing(key):
+                    self._meanwhile.setdefault(key, {})[source.kind.kind, key_of(new)] = source.wants, new
+                else:
+                    self.queue.add(key)
 
         self.cluster.cache.subscribe(source.kind, changed, source.label_selector)
 

@@ -31,7 +31,10 @@ REFILL = 1 / 300
 WINDOW = 600.0
 """Seconds within which a repeated event raises a count instead of making a new event."""
 MESSAGE_LIMIT = 1024
+_LANES = 4
+"""Events posted at once; those about one object one after the other."""
 _BACKLOG = 1000
+"""Events that wait in one lane."""
 _REMEMBERED = 4096
 
 logger = logging.getLogger("fluxtui.engine.events")
@@ -62,12 +65,12 @@ class _Bucket(msgspec.Struct):
 
 
 class Recorder:
-    """Takes events from reconcilers without waiting and posts them one after the other while `run` runs."""
+    """Takes events from reconcilers without waiting and posts them, those of one object in order, while `run` runs."""
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._queue: asyncio.Queue[tuple[str, Object]] = asyncio.Queue(_BACKLOG)
+        self._lanes: list[asyncio.Queue[tuple[str, Object]]] = [asyncio.Queue(_BACKLOG) for _ in range(_LANES)]
         self._posted: OrderedDict[tuple[str, ...], _Posted] = OrderedDict()
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
         self.dropped = 0
@@ -86,27 +89,34 @@ class Recorder:
         if not self._admit(obj, controller):
             self.dropped += 1
             return
+        lane = self._lanes[hash(obj["metadata"].get("uid", "")) % _LANES]
         try:
-            self._queue.put_nowait((controller, _event(obj, controller, type, reason, message, annotations or {})))
+            lane.put_nowait((controller, _event(obj, controller, type, reason, message, annotations or {})))
         except asyncio.QueueFull:
             self.dropped += 1
 
     async def run(self) -> None:
         """Post events until cancelled."""
-        while True:
-            controller, event = await self._queue.get()
-            try:
-                await self._post(controller, event)
-            finally:
-                self._queue.task_done()
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(self._drain(lane))
 
     async def flush(self, limit: float = 5.0) -> None:
         """Wait until all events recorded so far are posted, at most `limit` seconds; needs `run` to be running."""
         try:
             async with asyncio.timeout(limit):
-                await self._queue.join()
+                for lane in self._lanes:
+                    await lane.join()
         except TimeoutError:
-            logger.warning("%d events were not posted in time", self._queue.qsize())
+            logger.warning("%d events were not posted in time", sum(lane.qsize() for lane in self._lanes))
+
+    async def _drain(self, lane: asyncio.Queue[tuple[str, Object]]) -> None:
+        while True:
+            controller, event = await lane.get()
+            try:
+                await self._post(controller, event)
+            finally:
+                lane.task_done()
 
     def _admit(self, obj: Object, controller: str) -> bool:
         key = (controller, str((obj.get("metadata") or {}).get("uid", "")))

@@ -39,6 +39,10 @@ class Queue(Generic[K]):
         """Keys being worked on."""
         return frozenset(self._processing)
 
+    def is_processing(self, key: K) -> bool:
+        """Whether a key is being worked on."""
+        return key in self._processing
+
     def due(self, key: K) -> float | None:
         """Loop time at which a delayed key becomes ready, None when it is not delayed."""
         handle = self._delayed.get(key)

@@ -27,6 +27,9 @@ class WatchSource(msgspec.Struct, frozen=True):
     one that is gone. A plain function; it must be quick and must not raise."""
     label_selector: str | None = None
     """Only objects with these labels, their metadata alone, and only once `Cache.demand` has asked for the kind."""
+    wants: Callable[[Key, Object], bool] | None = None
+    """Whether an object is still to be reconciled for the sake of a changed one: asked when a run ends that was under
+    way as the change came, and may have seen it. None: it always is."""
 
 
 class Reconciler(Protocol[T]):

@@ -38,6 +38,8 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 PROGRESSING = "Progressing"
+ANNOUNCED = 0.5
+"""Seconds after which a run that goes on says so."""
 LAST_PATCH = 5.0
 """Seconds a cancelled run may take to write what it observed."""
 _OWN_FIELDS = ("conditions", "observedGeneration", "lastHandledReconcileAt")
@@ -69,6 +71,7 @@ class Reconciliation(Generic[T]):
         """What ended the run, other than an Unchanged; set on exit."""
         self._reconciler = reconciler
         self._writer = StatusWriter(cluster, reconciler.kind, reconciler.manager, raw)
+        self._writing = asyncio.Lock()
         self._object: T | None = None
         self._shared: dict[type[Any], Any] = {}
         self._observed = (raw.get("status") or {}).get("observedGeneration")
@@ -156,6 +159,15 @@ class Reconciliation(Generic[T]):
         self._progress(message, reason, drift=True)
         await self._patch()
 
+    async def announce(self, message: str, reason: str = PROGRESSING) -> None:
+        """As `progress`, but written only if the run still goes on after ANNOUNCED seconds.
+
+        Most runs are over sooner, and what they come to is news enough.
+        """
+        self._progress(message, reason, drift=True)
+        group = await self.resources.enter_async_context(asyncio.TaskGroup())
+        self.resources.callback(group.create_task(self._tell_later()).cancel)
+
     def decode(self) -> None:
         """Decode the object, for a finalizer. Raises Stalled when it does not fit its type."""
         self._decode()
@@ -182,6 +194,13 @@ class Reconciliation(Generic[T]):
             self._object = msgspec.convert(self.raw, self._reconciler.type)
         except msgspec.ValidationError as error:
             raise Stalled("InvalidObject", f"{self._reconciler.kind.kind} {self.key}: {error}") from error
+
+    async def _tell_later(self) -> None:
+        await asyncio.sleep(ANNOUNCED)
+        try:
+            await self._patch()
+        except KubeError as error:
+            self.log(logging.WARNING, f"progress not written: {error}")
 
     def _progress(self, message: str, reason: str, *, drift: bool) -> None:
         self.conditions.mark(RECONCILING, "True", reason, message)
@@ -231,8 +250,9 @@ class Reconciliation(Generic[T]):
             self.next = Next(backoff=True)
 
     async def _patch(self) -> None:
-        if await self._writer.write(self._desired()):
-            self.conditions.commit()
+        async with self._writing:
+            if await self._writer.write(self._desired()):
+                self.conditions.commit()
 
     def _desired(self) -> dict[str, Any]:
         desired = dict(self.status)

@@ -110,14 +110,14 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(
     killed = await uids(world)
     assert 0 < len(killed) < len(NAMES)
     # What was applied is owned: another revision without it takes it away.
-    await asyncio.to_thread(leave, repository, NAMES[20:])
+    head = await asyncio.to_thread(leave, repository, NAMES[20:])
     async with engine(context, tmp_path) as process:
 
         async def as_wanted() -> bool:
             return set(await uids(world)) == set(NAMES[20:])
 
         await eventually(as_wanted, 60)
-        status: dict[str, Any] = await world.ready("apps")
+        status: dict[str, Any] = await world.ready("apps", f"main@sha1:{head}")
     after = await uids(world)
     assert {name: after[name] for name in killed if name in after} == {
         name: uid for name, uid in killed.items() if name in after
@@ -127,9 +127,9 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(
     }
 
 
-def leave(repository: Repository, names: list[str]) -> None:
-    """Commit the removal of all manifests but some."""
+def leave(repository: Repository, names: list[str]) -> str:
+    """Commit the removal of all manifests but some; the commit."""
     for file in repository.path.glob("*.yaml"):
         if file.stem not in names:
             file.unlink()
-    repository.commit("fewer")
+    return repository.commit("fewer")

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+
+import msgspec
 
 from fluxtui.api import durations
 from fluxtui.api.meta import READY
@@ -15,7 +18,8 @@ from fluxtui.engine.controllers.kustomize.ignore import IgnoreError, ignored
 from fluxtui.engine.controllers.kustomize.placement import placed
 from fluxtui.engine.controllers.kustomize.work import PROGRESSING, RECONCILIATION_FAILED, Run, Work, failed, phase
 from fluxtui.kube.apply import Applier, ApplyError
-from fluxtui.kube.changes import Action, ChangeSet
+from fluxtui.kube.changes import Action, Change, ChangeSet
+from fluxtui.kube.identity import Identity
 from fluxtui.kube.inventory import Inventory, InventoryError
 from fluxtui.kube.plan import ApplyOptions
 from fluxtui.kube.prune import PruneError, prune
@@ -23,12 +27,15 @@ from fluxtui.kube.prune import PruneError, prune
 PRUNE_FAILED = "PruneFailed"
 
 
-async def apply_objects(run: Run) -> None:
-    """Apply the objects. Raises Failed."""
+async def apply_objects(run: Run, watched: Callable[[Identity], str] | None = None) -> None:
+    """Apply the objects; `watched` as in ApplyOptions. Raises Failed."""
     work = run.shared(Work)
     message = phase(run, "Detecting drift")
     try:
         options = apply_options(run)
+        if not run.object.spec.wait:
+            # Whoever waits for health has to read the objects.
+            options = msgspec.structs.replace(options, watched=watched)
         work.before = Inventory.of_status(run.status.get("inventory"))
     except (IgnoreError, InventoryError) as error:
         raise failed(run, RECONCILIATION_FAILED, str(error)) from error
@@ -58,7 +65,7 @@ async def collect_garbage(run: Run) -> None:
     stale = work.before - work.changes.inventory
     if not run.object.spec.prune or not len(stale):
         return
-    living = frozenset(change.live["metadata"]["uid"] for change in work.changes if change.live is not None)
+    living = frozenset(uid for change in work.changes if (uid := _uid(work, change)))
     try:
         deleted = await prune(work.target, stale, policy.prune_options(run.key, living), work.memory)
     except PruneError as error:
@@ -80,6 +87,14 @@ def apply_options(run: Run) -> ApplyOptions:
         # What is known to be as it was applied is only looked at, unless the last attempt failed.
         thorough=not run.before.is_true(READY),
     )
+
+
+def _uid(work: Work, change: Change) -> str:
+    """The UID of an object that was applied, or is known to be as it was."""
+    if change.live is not None:
+        return str(change.live["metadata"]["uid"])
+    known = work.memory.sighting(change.identity) if change.action is Action.UNCHANGED else None
+    return known.uid if known is not None else ""
 
 
 def _tell(run: Run, changes: ChangeSet) -> None:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +25,9 @@ from fluxtui.kube.drift import digest
 from fluxtui.kube.errors import KubeError
 from fluxtui.kube.identity import Identity
 from fluxtui.kube.ownership import managed_fields
+
+if TYPE_CHECKING:
+    from fluxtui.kube.watch import Batch
 
 SWITCH = "engine.fluxtui.dev/drift-detection"
 """Annotation of a Kustomization: "disabled" leaves its drift to the interval."""
@@ -60,6 +63,9 @@ class _Tracked(msgspec.Struct, gc=False):
     uid: str
     version: str
     owners: dict[_Owner, bytes]
+    current: str
+    """The resourceVersion it has by now: the one that was applied, or that the stream has shown since; empty when it
+    is gone."""
     seen: bool = False
     """Whether the stream has shown this very object: one that is told as deleted before was its predecessor."""
 
@@ -77,7 +83,11 @@ class DriftWatch:
         self._notes: dict[Key, dict[Identity, str]] = {}
         self._applying: dict[Key, dict[Identity, tuple[str, str]]] = {}
         """Noticed while a Kustomization applies: object → (its UID before, who changed it)."""
+        self._early: dict[Key, dict[Identity, Object]] = {}
+        """Shown by a stream while a Kustomization still applies what is not tracked yet: object → its metadata."""
         self._wakes: dict[Key, deque[float]] = {}
+        self._streaming: set[tuple[str, str]] = set()
+        """(group, kind) of the streams that bring every change at once."""
         self._changed = asyncio.Event()
         self._exceeded = False
         self._faulty: set[_Kind] = set()
@@ -99,11 +109,20 @@ class DriftWatch:
         for identity in [identity for identity in self._of.get(key, {}) if identity not in kept]:
             self._drop(key, identity)
         for change in changes:
+            if change.action is Action.UNCHANGED and change.live is None:
+                continue
             if change.action is Action.SKIPPED or change.live is None:
                 self._drop(key, change.identity)
             else:
                 self._put(key, change.identity, change.version, change.live)
         self._changed.set()
+
+    def version(self, key: Key, identity: Identity) -> str:
+        """The resourceVersion that an object of a Kustomization has now; empty when no stream tells."""
+        found = self._tracked.get(identity)
+        if found is None or found.key != key or not found.seen:
+            return ""
+        return found.current if (identity.group, identity.kind) in self._streaming else ""
 
     def forget(self, key: Key) -> None:
         """Watch nothing of a Kustomization any more."""
@@ -121,10 +140,11 @@ class DriftWatch:
         What is noticed meanwhile wakes it afterwards, unless the engine itself has made the object anew.
         """
         meanwhile = self._applying[key] = {}
+        self._early[key] = {}
         try:
             yield self._notes.pop(key, {})
         finally:
-            del self._applying[key]
+            del self._applying[key], self._early[key]
         for identity, (uid, who) in meanwhile.items():
             found = self._tracked.get(identity)
             if found is not None and found.uid == uid:
@@ -162,7 +182,7 @@ class DriftWatch:
             self._budget.kinds -= 1
             streams[kind] = group.create_task(self._follow(client, kind), name=f"drift of {kind[2]}")
 
-    def _put(self, key: Key, identity: Identity, version: str, live: Object) -> None:
+    def _put(self, key: Key, identity: Identity, api_version: str, live: Object) -> None:
         before = self._tracked.get(identity)
         if before is not None and before.key != key:
             self._drop(before.key, identity)
@@ -172,10 +192,15 @@ class DriftWatch:
                 return
             self._budget.objects -= 1
         metadata = live.get("metadata") or {}
-        uid = metadata.get("uid", "")
+        uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")
         seen = before is not None and before.seen and before.uid == uid
-        self._tracked[identity] = _Tracked(key, uid, metadata.get("resourceVersion", ""), _owners(live), seen)
-        self._of.setdefault(key, {})[identity] = (identity.group, version, identity.kind)
+        found = self._tracked[identity] = _Tracked(key, uid, version, _owners(live), version, seen)
+        self._of.setdefault(key, {})[identity] = (identity.group, api_version, identity.kind)
+        early = self._early.get(key, {}).pop(identity, None)
+        if early is not None and early["metadata"].get("uid") == uid:
+            found.seen = True
+            if _number(early) > _number(live):
+                self._seen(identity, early)
 
     def _drop(self, key: Key, identity: Identity) -> None:
         found = self._tracked.get(identity)
@@ -197,12 +222,12 @@ class DriftWatch:
         from fluxtui.kube.watch import Phase, WatchState, watch
 
         def on_state(state: WatchState) -> None:
-            if state.phase in (Phase.BROKEN, Phase.FORBIDDEN):
-                self._faulty.add(kind)
-            else:
-                self._faulty.discard(kind)
+            faulty = state.phase in (Phase.BROKEN, Phase.FORBIDDEN)
+            (self._faulty.add if faulty else self._faulty.discard)(kind)
+            (self._streaming.add if state.phase is Phase.LIVE else self._streaming.discard)(place)
 
         group, version, name = kind
+        place = group, name
         while True:
             try:
                 resource = await client.resource_for((group, version, name))
@@ -213,18 +238,26 @@ class DriftWatch:
                 await asyncio.sleep(policy.DRIFT_RETRY)
         selector = f"{KUSTOMIZE_GROUP}/name"
         batches = watch(client, resource, label_selector=selector, metadata_only=True, on_state=on_state)
-        async with aclosing(batches):
-            async for batch in batches:
-                present = {self._identity(group, name, obj): obj for obj in batch.upserts}
-                for identity, obj in present.items():
-                    self._seen(identity, obj)
-                deleted = [Identity(key[0], key[1], group, name) for key in batch.deletes]
-                gone = [found for found in deleted if found in self._tracked and self._tracked[found].seen]
-                if batch.replace:
-                    mine = [found for found in self._tracked if (found.group, found.kind) == (group, name)]
-                    gone = [found for found in mine if found not in present]
-                for identity in gone:
-                    self._note(identity, DELETED)
+        try:
+            async with aclosing(batches):
+                async for batch in batches:
+                    self._take(group, name, batch)
+        finally:
+            self._streaming.discard(place)
+
+    def _take(self, group: str, kind: str, batch: Batch[Object]) -> None:
+        """Compare what a stream brings with what is tracked."""
+        present = {self._identity(group, kind, obj): obj for obj in batch.upserts}
+        for identity, obj in present.items():
+            self._seen(identity, obj)
+        deleted = [Identity(key[0], key[1], group, kind) for key in batch.deletes]
+        gone = [found for found in deleted if found in self._tracked and self._tracked[found].seen]
+        if batch.replace:
+            mine = [found for found in self._tracked if (found.group, found.kind) == (group, kind)]
+            gone = [found for found in mine if found not in present]
+        for identity in gone:
+            self._tracked[identity].current = ""
+            self._note(identity, DELETED)
 
     def _identity(self, group: str, kind: str, obj: Object) -> Identity:
         metadata = obj.get("metadata") or {}
@@ -234,8 +267,12 @@ class DriftWatch:
         found = self._tracked.get(identity)
         metadata = obj.get("metadata") or {}
         if found is None:
+            owner = _owner(metadata.get("labels") or {})
+            if owner in self._early:
+                self._early[owner][identity] = obj
             return
         found.seen = found.seen or metadata.get("uid") == found.uid
+        found.current = metadata.get("resourceVersion", "")
         if metadata.get("resourceVersion") == found.version:
             return
         owners = _owners(obj)
@@ -268,6 +305,17 @@ def report(changes: ChangeSet, notes: Mapping[Identity, str]) -> str:
         if who is not None:
             lines.append(f"{change}: " + ("it had been deleted" if who == DELETED else f"it had been changed by {who}"))
     return "\n".join(lines)
+
+
+def _owner(labels: Mapping[str, str]) -> Key:
+    """The Kustomization that an object's labels name."""
+    return Key(labels.get(f"{KUSTOMIZE_GROUP}/namespace", ""), labels.get(f"{KUSTOMIZE_GROUP}/name", ""))
+
+
+def _number(obj: Object) -> int:
+    """The resourceVersion as a number, by which versions of one object can be compared."""
+    text = str(obj["metadata"].get("resourceVersion", ""))
+    return int(text) if text.isdigit() else 0
 
 
 def _owners(obj: Object) -> dict[_Owner, bytes]:

@@ -6,6 +6,7 @@ Source: docs/spec/v1/kustomizations.md "Deletion policy" and "Finalizers".
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from fluxtui.api.kinds import KUSTOMIZE_GROUP
 from fluxtui.api.meta import READY
@@ -17,11 +18,14 @@ from fluxtui.kube.changes import Action
 from fluxtui.kube.errors import KubeError, NotFound
 from fluxtui.kube.health import HealthError, wait_until_gone
 from fluxtui.kube.inventory import Inventory, InventoryError
+from fluxtui.kube.memory import Memory
 from fluxtui.kube.prune import PruneError, prune
 
 
-async def delete_objects(run: Run) -> None:
+async def delete_objects(run: Run, memories: Mapping[str, Memory]) -> None:
     """Delete the objects of the inventory, if the deletion policy wants it; wait for their end, if it wants that.
+
+    `memories` are what is known of the objects of each target.
 
     Raises Failed when objects can't be deleted; the deletion is then tried again.
     """
@@ -44,8 +48,13 @@ async def delete_objects(run: Run) -> None:
         run.event("Warning", reason, f"unable to prune objects: \n{listed}")
         return
     try:
-        client = (await target_of(run)).client
-        changes = await prune(client, inventory, policy.prune_options(run.key))
+        target = await target_of(run)
+        changes = await prune(
+            target.client,
+            inventory,
+            policy.prune_options(run.key),
+            memories.get(target.remote.id if target.remote is not None else ""),
+        )
     except TargetError as error:
         raise Failed("PruneFailed", str(error)) from error
     except PruneError as error:
@@ -55,7 +64,7 @@ async def delete_objects(run: Run) -> None:
         return
     deleted = {change.identity: change.version for change in changes.of(Action.DELETED) if change.live is not None}
     try:
-        await wait_until_gone(client, deleted, policy.timeout_of(spec))
+        await wait_until_gone(target.client, deleted, policy.timeout_of(spec))
     except HealthError as error:
         run.log(logging.ERROR, str(error))
         run.event("Warning", reason, "failed to wait for resources termination")

@@ -58,7 +58,7 @@ from fluxtui.engine.runtime.outcomes import Failed, Stalled, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
 from fluxtui.engine.runtime.workers import WorkerLost
 from fluxtui.kube.errors import KubeError, NotFound
-from fluxtui.kube.identity import identity_of
+from fluxtui.kube.identity import Identity, identity_of
 from fluxtui.kube.memory import Memory
 
 ARTIFACT_FAILED = "ArtifactFailed"
@@ -160,7 +160,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         work, spec = run.shared(Work), run.object.spec
         message = phase(run, "Fetching manifests")
         if self._is_news(run):
-            await run.progress(message)
+            await run.announce(message)
         store, artifact = run.cluster.artifacts, work.source.artifact
         try:
             root = await run.resources.enter_async_context(store.open(artifact))
@@ -213,8 +213,12 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         """Apply the objects, and say which of them somebody else had changed."""
         work, is_watched = run.shared(Work), self._watches_drift(run)
         drift = self._drifts.of(work.remote if is_watched else None)
+
+        def watched(identity: Identity) -> str:
+            return drift.version(run.key, identity) if is_watched else ""
+
         with drift.applying(run.key) as notes:
-            await apply_objects(run)
+            await apply_objects(run, watched)
             self._drifts.forget(run.key, but=drift if is_watched else None)
             if not is_watched:
                 return
@@ -276,7 +280,7 @@ class KustomizationReconciler(Reconciler[Kustomization]):
     async def finalize(self, run: Run) -> None:
         """Delete the objects, if the deletion policy wants it."""
         self._drifts.forget(run.key)
-        await delete_objects(run)
+        await delete_objects(run, self._memories)
 
     async def _variables(self, run: Run) -> dict[str, str] | None:
         post_build = run.object.spec.post_build

@@ -31,8 +31,8 @@ MARKS = Marks(
     if_not_present=((SSA, "IfNotPresent"),),
     force=((FORCE, "enabled"),),
     merge=((SSA, "Merge"),),
+    keep=((PRUNE, "disabled"), (RECONCILE, "disabled"), (SSA, "Ignore")),
 )
-_KEEP = ((PRUNE, "disabled"), (RECONCILE, "disabled"), (SSA, "Ignore"))
 
 
 def timeout_of(spec: KustomizationSpec) -> float:
@@ -48,7 +48,7 @@ def owner_labels(key: Key) -> dict[str, str]:
 
 def prune_options(key: Key, never: frozenset[str] = frozenset()) -> PruneOptions:
     """What a Kustomization may delete."""
-    return PruneOptions(owner=owner_labels(key), keep=_KEEP, never=never)
+    return PruneOptions(owner=owner_labels(key), keep=MARKS.keep, never=never)
 
 
 def deletes_objects(spec: KustomizationSpec) -> bool:

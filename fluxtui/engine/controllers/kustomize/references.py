@@ -38,7 +38,7 @@ class References:
         """What a controller has to watch, of ConfigMaps and Secrets only what a selector matches."""
         return (
             WatchSource(KUSTOMIZATION, self._kustomization_changed),
-            *(WatchSource(kind, self._source_changed(kind)) for kind in KINDS.values()),
+            *(WatchSource(kind, self._source_changed(kind), wants=self._wants) for kind in KINDS.values()),
             *configs.watches(configs_label_selector, lambda config: self._users.get(config, ())),
         )
 
@@ -70,6 +70,11 @@ class References:
             return [key for key in users if not _has_attempted(self._find(key), artifact.revision)]
 
         return changed
+
+    def _wants(self, key: Key, source: Object) -> bool:
+        """Whether a Kustomization has yet to apply what a source has."""
+        artifact = artifact_of(source)
+        return artifact is not None and not _has_attempted(self._find(key), artifact.revision)
 
 
 def _targets(obj: Object | None) -> set[_Target]:
