@@ -13,7 +13,7 @@ import msgspec
 
 from fluxtui.cli import output
 from fluxtui.cli.asking import confirmed
-from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, list_to_judge
+from fluxtui.cli.contact import AT_ONCE, Listing, Trouble, in_part, list_to_judge
 from fluxtui.cli.options import EXIT_CODES, Place, Selection, gathered
 from fluxtui.cli.options import query as query_of
 from fluxtui.cli.words import Wanted
@@ -22,6 +22,7 @@ from fluxtui.fleet.commands import Commands
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import row_of
+from fluxtui.fleet.wire import Wire
 from fluxtui.kube.errors import KubeError, Unreachable
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class _Performance:
     async def _find(self) -> tuple[list[Ref], list[str]]:
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(client: Client) -> Listing | Trouble:
+        async def one(client: Client) -> Listing[Wire] | Trouble:
             async with gate:
                 try:
                     async with asyncio.timeout(FIND_WITHIN):
@@ -158,8 +159,9 @@ class _Performance:
             return refs, []
         return refs, [name for name in self._wish.meant.names if name not in seen]
 
-    async def _list(self, client: Client) -> Listing:
-        return await list_to_judge(client, self._wish.meant, self._where.namespace, self._wish.target.label_selector)
+    async def _list(self, client: Client) -> Listing[Wire]:
+        selector = self._wish.target.label_selector
+        return await list_to_judge(in_part, client, self._wish.meant, self._where.namespace, selector)
 
     async def _act(self, refs: Sequence[Ref]) -> list[Outcome] | None:
         """The outcomes; None when the user said no."""

@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fluxtui.api.kinds import KINDS
-from fluxtui.cli.contact import Answers, Listing, ask_all, list_to_judge
+from fluxtui.cli.contact import Answers, Listing, ask_all, in_part, list_to_judge
 from fluxtui.cli.options import Selection
 from fluxtui.cli.words import Wanted
 from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.wire import Wire
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
 
 
-async def gather(where: Selection) -> tuple[Mirror, Answers[Listing]]:
+async def gather(where: Selection) -> tuple[Mirror, Answers[Listing[Wire]]]:
     """The mirror, and what each cluster answered; troubles are in the answers."""
 
-    async def ask(client: Client) -> Listing:
-        return await list_to_judge(client, Wanted(KINDS, every=True), "")
+    async def ask(client: Client) -> Listing[Wire]:
+        return await list_to_judge(in_part, client, Wanted(KINDS, every=True), "")
 
     answers = await ask_all(where.contexts, where.timeout, ask)
     mirror = Mirror()

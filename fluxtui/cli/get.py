@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from fluxtui.cli import output
-from fluxtui.cli.contact import Answers, Listing, Trouble, ask_all, list_to_judge
+from fluxtui.cli.contact import Answers, Listing, Object, Trouble, ask_all, in_part, list_to_judge, whole
 from fluxtui.cli.options import EXIT_CODES, Place, Selection, cluster_options
 from fluxtui.cli.options import query as query_of
 from fluxtui.cli.words import Wanted, wanted
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.rows import Row, row_of
+from fluxtui.fleet.wire import Wire
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
 
-Found = list[tuple[Row, dict[str, Any]]]
+Found = list[tuple[Row, Object]]
 
 HELP = f"""List Flux objects of all selected clusters at once.
 
@@ -73,38 +76,64 @@ def command(
     sys.exit(asyncio.run(_get(where, meant, label_selector, query, form, headings=not no_headers)))
 
 
+class Judged(msgspec.Struct):
+    """The objects of one cluster as rows, in the order in which they are shown."""
+
+    rows: list[Row]
+    objects: list[Object]
+    """The object of each row, where the form shows them."""
+    problems: list[str]
+
+
 async def _get(where: Selection, meant: Wanted, selector: str, query: Query, form: str, *, headings: bool) -> int:
-    async def ask(client: Client) -> Listing:
-        return await list_to_judge(client, meant, where.namespace, selector)
+    async def ask(client: Client) -> Judged:
+        # Judged as they come: other clusters answer meanwhile.
+        if form in ("json", "yaml"):
+            return judged(client.id, await list_to_judge(whole, client, meant, where.namespace, selector), meant)
+        return judged(client.id, await list_to_judge(in_part, client, meant, where.namespace, selector), meant)
 
     answers = await ask_all(where.contexts, where.timeout, ask)
     troubles = troubles_of(answers)
     found, missing = chosen(answers, meant, query)
     show(found, troubles, where, meant, form, headings=headings)
     if answers.of:
-        there = (obj["metadata"]["name"] for listing in answers.of.values() for obj in listing.objects)
+        there = (row.ref.name for answer in answers.of.values() for row in answer.rows)
         where.complain_of_missing(meant.title, missing, there)
     if not found and not missing and not troubles and form in ("table", "wide"):
         click.echo(f"no {meant.title} objects found{where.somewhere}", err=True)
     return 1 if troubles or missing else 0
 
 
-def troubles_of(answers: Answers[Listing]) -> list[Trouble]:
+def judged(cluster: str, listing: Listing[Wire] | Listing[Object], meant: Wanted) -> Judged:
+    """What a cluster listed, as rows."""
+    now = time.time()
+    ranks = {kind.kind: rank for rank, kind in enumerate(meant.kinds)}
+    pairs = [(row_of(cluster, obj, now, stale_controllers=listing.stale), obj) for obj in listing.objects]
+
+    def order(pair: tuple[Row, Wire | Object]) -> tuple[int, str, str, str]:
+        ref = pair[0].ref
+        return ranks.get(ref.kind, len(ranks)), ref.kind, ref.namespace, ref.name
+
+    pairs.sort(key=order)
+    objects = [obj for _, obj in pairs if isinstance(obj, dict)]
+    return Judged([row for row, _ in pairs], objects, listing.problems)
+
+
+def troubles_of(answers: Answers[Judged]) -> list[Trouble]:
     """Clusters that did not answer, and kinds that others could not list; told on stderr."""
-    answers.troubles += [Trouble(name, problem) for name, listing in answers.of.items() for problem in listing.problems]
+    answers.troubles += [Trouble(name, problem) for name, answer in answers.of.items() for problem in answer.problems]
     answers.complain()
     return answers.troubles
 
 
-def chosen(answers: Answers[Listing], meant: Wanted, query: Query) -> tuple[Found, list[str]]:
-    """The objects that were asked for and pass the filter, as rows, and the names that no cluster has."""
-    now = time.time()
-    matches = query.matcher(now)
+def chosen(answers: Answers[Judged], meant: Wanted, query: Query) -> tuple[Found, list[str]]:
+    """The rows that were asked for and pass the filter, with their objects where those are known, and the names that
+    no cluster has."""
+    matches = query.matcher(time.time())
     found: Found = []
     seen: set[str] = set()
-    for cluster, listing in answers.of.items():
-        for obj in sorted(listing.objects, key=_order(meant)):
-            row = row_of(cluster, obj, now, stale_controllers=listing.stale)
+    for answer in answers.of.values():
+        for row, obj in zip(answer.rows, answer.objects or itertools.repeat({}), strict=False):
             names = {row.ref.name, row.ref.path}
             if meant.names and not names.intersection(meant.names):
                 continue
@@ -114,19 +143,8 @@ def chosen(answers: Answers[Listing], meant: Wanted, query: Query) -> tuple[Foun
     return found, [name for name in meant.names if name not in seen]
 
 
-def _order(meant: Wanted) -> Any:
-    ranks = {kind.kind: rank for rank, kind in enumerate(meant.kinds)}
-
-    def key(obj: dict[str, Any]) -> tuple[Any, ...]:
-        metadata = obj.get("metadata") or {}
-        kind = obj.get("kind", "")
-        return ranks.get(kind, len(ranks)), kind, metadata.get("namespace", ""), metadata.get("name", "")
-
-    return key
-
-
 def show(
-    found: Sequence[tuple[Row, dict[str, Any]]],
+    found: Sequence[tuple[Row, Object]],
     troubles: Iterable[Trouble],
     where: Selection,
     meant: Wanted,
@@ -139,8 +157,7 @@ def show(
         document = {"items": [output.item(obj, row) for row, obj in found], "errors": output.errors_of(troubles)}
         (output.print_json if form == "json" else output.print_yaml)(document)
     elif form == "name":
-        for row, _ in found:
-            click.echo(output.name_of(row.ref, several=where.several))
+        click.echo("".join(f"{output.name_of(row.ref, several=where.several)}\n" for row, _ in found), nl=False)
     else:
         table_of(where, meant, [row for row, _ in found], wide=form == "wide").print(headings=headings)
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import click
 import yaml
-from rich.cells import cell_len
 
 from fluxtui.cli.contact import Trouble
 from fluxtui.fleet.refs import Ref
@@ -82,20 +81,33 @@ class Table:
     def print(self, *, headings: bool = True, widths: Sequence[int] = ()) -> list[int]:
         """Write it to stdout; returns the widths, so that later rows can stand under earlier ones."""
         every = [cells for cells, _, _ in self.rows] + ([self.headings] if headings else [])
-        fitted = [max([cell_len(cells[index]) for cells in every] or [0]) for index in range(len(self.headings))]
+        fitted = [max(map(width_of, column), default=0) for column in zip(*every, strict=True)] or [0] * len(
+            self.headings
+        )
         used = [max(pair) for pair in zip(fitted, widths, strict=True)] if widths else fitted
-        if headings and self.rows:
-            click.echo(_line(self.headings, used, None, -1))
-        for cells, state, column in self.rows:
-            click.echo(_line(cells, used, state, column))
+        lines = [_line(self.headings, used, None, -1)] if headings and self.rows else []
+        lines += [_line(cells, used, state, column) for cells, state, column in self.rows]
+        if lines:
+            click.echo("\n".join(lines))
         return used
+
+
+def width_of(text: str) -> int:
+    """Cells of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], state: State | None, column: int) -> str:
     parts = []
-    for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        padding = "" if index == len(cells) - 1 else " " * (width - cell_len(cell))
+    for index, (cell, width) in enumerate(zip(cells[:-1], widths[:-1], strict=True)):
+        padding = " " * (width - width_of(cell))
         parts.append((coloured(cell, state) if state is not None and index == column else cell) + padding)
+    last = cells[-1]
+    parts.append(coloured(last, state) if state is not None and column == len(cells) - 1 else last)
     return "  ".join(parts).rstrip()
 
 

@@ -68,7 +68,7 @@ def command(form: str, no_headers: bool, place: Place) -> None:
 
 
 async def _stats(where: Selection, form: str, *, headings: bool) -> int:
-    async def ask(client: Client) -> Listing:
+    async def ask(client: Client) -> Listing[dict[str, Any]]:
         return await list_objects(client, Wanted(KINDS), where.namespace)
 
     answers = await ask_all(where.contexts, where.timeout, ask)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 import click
@@ -129,6 +128,8 @@ def kind_of(word: str) -> Kind | None:
 
 def hint(word: str, known: Iterable[str]) -> str:
     """`; did you mean apps?` if something known is near to a word, else nothing. `NAMESPACE/NAME` counts as NAME."""
+    import difflib
+
     near = difflib.get_close_matches(word.rpartition("/")[2].lower(), {each.lower(): None for each in known}, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -85,8 +86,8 @@ async def pages(
     A list that expires between pages is begun again in one piece. Raises KubeError, and msgspec.ValidationError for an
     item that is not of the type.
     """
-    list_type: Any = _List
-    decoder: msgspec.json.Decoder[_List[T]] = msgspec.json.Decoder(list_type[item])
+    of: Any = item
+    decoder: msgspec.json.Decoder[_List[T]] = _decoder(of)
     token, first = "", True
     while True:
         params = query.params
@@ -116,6 +117,13 @@ async def pages(
         token, first = said.metadata.token, False
         if not token:
             return
+
+
+@functools.cache
+def _decoder(item: Any) -> msgspec.json.Decoder[Any]:
+    """Of a list of such items; making one takes longer than it takes to read a small list."""
+    list_type: Any = _List
+    return msgspec.json.Decoder(list_type[item])
 
 
 def complete(items: list[Any], resource: Resource) -> None:
