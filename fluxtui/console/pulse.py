@@ -15,9 +15,10 @@ class Pulse:
     """
 
     def __init__(
-        self, beat: Callable[[], None], per_second: float, is_held: Callable[[], bool] = lambda: False
+        self, beat: Callable[[], float | None], per_second: float, is_held: Callable[[], bool] = lambda: False
     ) -> None:
-        """`is_held` says that it is no use to beat yet: then it is asked again a pause later."""
+        """`beat` may return how many more pauses are to follow it, after much was painted. `is_held` says that it is no
+        use to beat yet: then it is asked again a pause later."""
         self._beat = beat
         self._is_held = is_held
         self._pause = 1.0 / per_second
@@ -47,4 +48,4 @@ class Pulse:
         if self._is_held():
             self.kick()
         else:
-            self._beat()
+            self._next += self._pause * (self._beat() or 0.0)

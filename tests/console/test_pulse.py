@@ -27,6 +27,22 @@ async def test_the_first_kick_beats_at_once_and_a_burst_beats_once_more() -> Non
     assert beats == [0.0, 0.25, 0.5]
 
 
+async def test_after_much_was_painted_the_pause_is_longer() -> None:
+    loop = asyncio.get_running_loop()
+    began, beats = loop.time(), list[float]()
+
+    def beat() -> float:
+        beats.append(round(loop.time() - began, 2))
+        return 3.0 if len(beats) == 1 else 0.0
+
+    pulse = Pulse(beat, 10)
+    for _ in range(13):
+        pulse.kick()
+        await asyncio.sleep(0.05)
+    pulse.stop()
+    assert beats == [0.0, 0.4, 0.5, 0.6]
+
+
 async def test_while_it_is_held_nothing_is_painted_and_nothing_is_lost() -> None:
     loop = asyncio.get_running_loop()
     began, beats = loop.time(), list[float]()

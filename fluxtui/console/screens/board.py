@@ -34,6 +34,8 @@ FLATTEN_PAUSE = 0.22
 """Seconds between two flattenings that only news ask for."""
 SUMS_RATE = 4
 """Repaints of counts a second, above and in the tree, that only news ask for: faster than that nobody reads them."""
+LINES_A_BEAT = 5
+"""Lines after which news wait for another pause: the more of the screen changes, the rarer it does."""
 SAVED_RATE = 1
 """Repaints of news a second on a slow line."""
 SAVED_TICK = 10.0
@@ -109,18 +111,19 @@ class Board(Screen[None], inherit_bindings=False):
         """Whether the terminal is still busy with what was painted before: news can wait, keys can't."""
         return has_backlog(self.app)
 
-    def _beat(self) -> None:
-        """Take in what changed since the last beat and repaint the lines that show it."""
+    def _beat(self) -> float:
+        """Take in what changed since the last beat and repaint the lines that show it; how many pauses that costs."""
         changes = self.fleet.mirror.drain()
         if changes.structure or (changes.rows and self.brush.tree.depends_on_states(self.shape)):
             self._late.kick()
         self._sums.kick()
-        self.fleet_tree.check(lambda line: line.ref in changes.rows or line.ref in changes.branches)
+        painted = self.fleet_tree.check(lambda line: line.ref in changes.rows or line.ref in changes.branches)
         self.details.news(changes)
+        return painted / LINES_A_BEAT
 
     def _sum_up(self) -> None:
         """Repaint what is counted: the header, and lines that stand for many objects."""
-        self.fleet_tree.check()
+        self.fleet_tree.check(lambda line: line.ref is None)
         self.show_header()
 
     def _tick(self) -> None:
@@ -129,7 +132,8 @@ class Board(Screen[None], inherit_bindings=False):
         before, known = self._events
         self._rate = (count - known) / (now - before) if before and now > before else 0.0
         self._events = (now, count)
-        self._sum_up()
+        self.fleet_tree.check()
+        self.show_header()
         self.details.tick()
 
     def flatten(self) -> None:

@@ -33,6 +33,8 @@ _OF_THE_OBJECT = (OVERVIEW, HISTORY, YAML)
 """Tabs that are drawn from the object itself."""
 RATE = 10
 """How often a second lines and events that come in may be drawn."""
+RENEWALS = 2
+"""How often a second the object's own news may change what is shown of it."""
 
 
 class Details:
@@ -57,10 +59,13 @@ class Details:
         self._problem = ""
         self._shown: Sequence[Paragraph] = ()
         self._drawing = Pulse(self.draw, RATE)
+        self._renewing = Pulse(self._renew, RENEWALS)
+        self._is_outdated = False
 
     def stop(self) -> None:
         """The screen is gone: nothing is drawn any more."""
         self._drawing.stop()
+        self._renewing.stop()
 
     def show(self, line: Line | None, tab: str = "") -> None:
         """Turn to a line, a tab, or both; to ask for the comparison again is to make it again."""
@@ -105,8 +110,13 @@ class Details:
         line = self.line
         if line is None or (line.ref not in changes.rows and line.ref not in changes.branches):
             return
+        self._is_outdated = self._is_outdated or line.ref in changes.rows
+        self._renewing.kick()
+
+    def _renew(self) -> None:
         self.tick()
-        if line.ref in changes.rows:
+        if self._is_outdated:
+            self._is_outdated = False
             self.reload()
 
     def tick(self) -> None:
