@@ -78,7 +78,7 @@ async def test_kinds_that_appear_later_are_picked_up(start: Start) -> None:
         await install(client)
         await create(client, flux("ks", "apps", ready(), spec=KS))
         await eventually(lambda: names(fleet) == {"apps"} and phase(fleet) is Phase.LIVE)
-        assert fleet.mirror.clusters["east"].kinds == len(CRDS)
+        await eventually(lambda: fleet.mirror.clusters["east"].kinds == len(CRDS))
 
 
 async def test_a_forbidden_kind_is_a_known_fact_and_hides_nothing_else(start: Start) -> None:
