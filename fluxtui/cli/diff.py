@@ -32,7 +32,8 @@ HELP = """Show what Kustomizations would change: they are built, and every objec
 
 The manifests are those of --path, or else of the source's artifact as the cluster has it now, fetched from where it is
 served or through the API server. Nothing is written. What is encrypted is decrypted with the keys that the
-Kustomization names; values of Secrets are masked.
+Kustomization names; values of Secrets are masked. The dry runs are made as spec.serviceAccountName, if you may
+impersonate it, so that what it may not do shows.
 
 \b
   fluxtui diff ks apps --path ./apps/production
@@ -42,8 +43,8 @@ Kustomization names; values of Secrets are masked.
 Of several clusters, those that would change in the same way share one diff; a table at the end says who changes what.
 A Kustomization with spec.kubeConfig is compared with the cluster it names. With --recursive the Kustomizations among
 the objects follow, of the same source from the same local tree. JSON and YAML: {"items": [{"cluster", "namespace",
-"name", "revision", "problems", "changes": [{"group", "kind", "namespace", "name", "action", "diff"}]}], "errors": […]};
-actions are created, changed, deleted, unchanged and skipped.
+"name", "revision", "serviceAccount", "problems", "changes": [{"group", "kind", "namespace", "name", "action",
+"diff"}]}], "errors": […]}; actions are created, changed, deleted, unchanged and skipped.
 
 Exit codes: 0 nothing would change; 1 something would; 2 something could not be built or compared, a cluster did not
 answer, or wrong usage, settings or kubeconfig."""

@@ -55,6 +55,14 @@ class Compared(msgspec.Struct, frozen=True):
         """What went wrong."""
         return [self.problem] * bool(self.problem) + list(self.preview.refused if self.preview else ())
 
+    @property
+    def whose(self) -> list[str]:
+        """With whose rights it was compared, if that needs a word."""
+        if self.preview is None or not (self.preview.account or self.preview.not_as):
+            return []
+        account = self.preview.account
+        return [one_line(f"as {account}" if account else f"with your rights, not those of {self.preview.not_as}")]
+
     def count(self, action: Action) -> int:
         """How many objects an action would be done to."""
         return sum(found.action is action for found in self.differences)
@@ -71,12 +79,12 @@ def show(found: Sequence[Compared], *, several: bool) -> None:
     for each in found:
         texts = tuple(text for part in each.differences for text in _texts(part))
         if texts or each.problems:
-            groups.setdefault((each.path, (*texts, *each.problems)), []).append(each)
+            groups.setdefault((each.path, (*texts, *each.problems, *each.whose)), []).append(each)
     for (path, _), members in groups.items():
         clusters = ", ".join(each.cluster for each in members) + "  " if several else ""
         revisions = {each.preview.revision for each in members if each.preview} - {""}
         at = f"  {', '.join(sorted(map(short_revision, revisions)))}" if revisions else ""
-        click.echo(_styled(f"► {clusters}{path}{at}", bold=True))
+        click.echo(_styled(f"► {clusters}{path}{at}{''.join(f'  {word}' for word in members[0].whose)}", bold=True))
         for part in members[0].differences:
             for text in _texts(part):
                 _print(part, text)
@@ -105,6 +113,7 @@ def told(each: Compared) -> Object:
         "namespace": each.namespace,
         "name": each.name,
         "revision": each.preview.revision if each.preview else "",
+        "serviceAccount": each.preview.account if each.preview else "",
         "problems": each.problems,
         "changes": [
             {

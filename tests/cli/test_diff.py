@@ -172,6 +172,24 @@ async def test_refused_objects_are_told_with_the_others(start: Start, tmp_path: 
     assert result.exit_code == 2
 
 
+async def test_dry_runs_have_the_rights_of_the_service_account(start: Start, tmp_path: Path) -> None:
+    fleet = await start("east", "west")
+    for client in fleet.clients.values():
+        await drifted(client, serviceAccountName="deployer")
+    denial = fleet.clusters["west"].access.deny("impersonate", "serviceaccounts")
+    tree = write(tmp_path / "tree", apps__a=config("a", k="v"), apps__b=config("b", k="v"))
+    words = ("diff", "ks", "apps", "--path", str(tree / "apps"))
+    result = await fleet.run(*words)
+    headings = [line for line in result.stdout.splitlines() if line.startswith("►")]
+    assert headings == [
+        "► east  kustomization/flux-system/apps  as deployer",
+        "► west  kustomization/flux-system/apps  with your rights, not those of deployer",
+    ]
+    found = json.loads((await fleet.run(*words, "-o", "json")).stdout)["items"]
+    assert [(item["cluster"], item["serviceAccount"]) for item in found] == [("east", "deployer"), ("west", "")]
+    fleet.clusters["west"].access.allow(denial)
+
+
 async def test_cluster_text_can_do_nothing_to_the_terminal(start: Start, tmp_path: Path) -> None:
     fleet = await start("east")
     await create(fleet.clients["east"], applied(config("a", k="\x1b[31mred\x9b\u202e")))

@@ -78,3 +78,12 @@ async def test_diffs_and_events(fleet: Fleet, tmp_path: Path) -> None:
     await emit(client, "Pod/default/web", "Pulled", 1)
     assert reasons((await fleet.run("events", "-A", "-o", "json")).stdout) == ["one Progressing"]
     assert reasons((await fleet.run("events", "--for", "ks/apps", "-o", "json")).stdout) == ["one Progressing"]
+
+
+async def test_a_diff_shows_what_the_service_account_may_not_do(fleet: Fleet, tmp_path: Path) -> None:
+    client = fleet.clients["one"]
+    await create(client, flux("ks", "limited", spec=spec(serviceAccountName="nobody")))
+    tree = write(tmp_path / "tree", apps__a=config("limited", k="v"))
+    result = await fleet.run("diff", "ks", "limited", "--path", str(tree / "apps"))
+    refused = 'User "system:serviceaccount:flux-system:nobody" cannot patch resource "configmaps"'
+    assert (result.exit_code, refused in result.stdout) == (2, True), result.output

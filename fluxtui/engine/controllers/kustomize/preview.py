@@ -2,7 +2,7 @@
 
 The manifests come from a directory, or from the artifact of the source. Nothing is written to the cluster; what is
 fetched and unpacked goes with the Previewer. Beyond the flux CLI, encrypted manifests are decrypted with the keys of
-the cluster, and `spec.kubeConfig` is followed. As there, nobody is impersonated.
+the cluster, `spec.kubeConfig` is followed, and the ServiceAccount is impersonated by who may, so that its limits show.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ from fluxtui.kube.apply import Applier
 from fluxtui.kube.changes import Action
 from fluxtui.kube.client import Client
 from fluxtui.kube.drift import without
+from fluxtui.kube.errors import KubeError
 from fluxtui.kube.identity import Identity, annotations_of, identity_of
 from fluxtui.kube.inventory import Inventory, InventoryError
 from fluxtui.kube.plan import ApplyOptions, Plan
 from fluxtui.kube.prune import PruneError
 from fluxtui.kube.prune import preview as preview_prune
 
-_UNNEEDED = ("serviceAccountName", "dependsOn", "healthChecks", "healthCheckExprs")
-"""Fields that don't matter to what would be applied, or that a user may not be allowed to follow."""
+_UNNEEDED = ("dependsOn", "healthChecks", "healthCheckExprs")
+"""Fields that don't matter to what would be applied."""
 _OF_THE_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -90,7 +91,11 @@ class Preview(msgspec.Struct, frozen=True):
     """In the order of applying, then of deleting."""
     refused: list[str]
     """Sentences about objects that the server would refuse. Nothing would be pruned then."""
-    children: list[Object]
+    account: str = ""
+    """The ServiceAccount that was impersonated."""
+    not_as: str = ""
+    """The one that was not, though the controller does, because whoever asks may not."""
+    children: list[Object] = []
     """Kustomizations among the objects that exist already, as they would be: with their new spec and their status."""
 
 
@@ -98,6 +103,9 @@ class _Rehearsal(Reconciliation[Kustomization]):
     """A run that says nothing to the cluster."""
 
     async def progress(self, message: str, reason: str = PROGRESSING) -> None:
+        return
+
+    async def announce(self, message: str, reason: str = PROGRESSING) -> None:
         return
 
     def event(self, type: EventType, reason: str, message: str, annotations: Mapping[str, str] | None = None) -> None:
@@ -122,6 +130,10 @@ class Previewer:
         cluster = Cluster(client, artifacts, self._settings, self._workers, self._limits)
         reconciler = KustomizationReconciler(cluster)
         spec = {name: value for name, value in (raw.get("spec") or {}).items() if name not in _UNNEEDED}
+        account = str(spec.get("serviceAccountName") or "")
+        impersonated = bool(account) and await _may_impersonate(client, raw, account)
+        if not impersonated:
+            spec.pop("serviceAccountName", None)
         run = _Rehearsal(reconciler, cluster, {**raw, "spec": spec})
         async with run.resources:
             try:
@@ -132,11 +144,14 @@ class Previewer:
                 else:
                     _put(run, local)
                 await reconciler.build(run)
-                return await _compare(run, apply_options(run), "" if local else run.shared(Work).source.revision)
+                found = await _compare(run, apply_options(run), "" if local else run.shared(Work).source.revision)
             except (Outcome, IgnoreError, InventoryError, PruneError) as error:
                 # What upstream waits for, it says without the cause.
                 cause = error.__cause__ if isinstance(error.__cause__, ArtifactError) else error
                 raise PreviewError(str(cause)) from error
+        if impersonated:
+            return msgspec.structs.replace(found, account=account)
+        return msgspec.structs.replace(found, not_as=account)
 
 
 @asynccontextmanager
@@ -156,6 +171,17 @@ async def previewer(*, strict: bool = True) -> AsyncIterator[Previewer]:
         finally:
             await workers.close()
             await asyncio.to_thread(_writable, directory)
+
+
+async def _may_impersonate(client: Client, raw: Object, account: str) -> bool:
+    """Whether the controller's ServiceAccount can be impersonated, too: only here, and by nobody who is already."""
+    if (raw.get("spec") or {}).get("kubeConfig") or client.context.user.get("as"):
+        return False
+    try:
+        resource = await client.resource_for(("", "v1", "ServiceAccount"))
+        return await client.allowed("impersonate", resource, (raw.get("metadata") or {}).get("namespace", ""), account)
+    except KubeError:
+        return False
 
 
 def _writable(directory: str) -> None:
@@ -181,7 +207,7 @@ async def _compare(run: Run, options: ApplyOptions, revision: str) -> Preview:
         found += await _pruned(run, plans)
     # What is applied to another cluster is none of the Kustomizations of this one.
     own = run.object.spec.kube_config is None
-    return Preview(revision, found, refused, [_child(plan) for plan in plans if own and _is_child(run, plan)])
+    return Preview(revision, found, refused, children=[_child(plan) for plan in plans if own and _is_child(run, plan)])
 
 
 async def _pruned(run: Run, plans: Sequence[Plan]) -> list[Difference]:
