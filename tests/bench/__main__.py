@@ -2,7 +2,7 @@
 
 python -m tests.bench                 every figure, a table, and build/bench.json (some six minutes)
 python -m tests.bench --short         a minute for CI: exit code 1 when a budget is broken
-python -m tests.bench --only PART     start, verbs, live, stalls, slow, real; repeatable
+python -m tests.bench --only PART     start, verbs, live, stalls, far, slow, real; repeatable
 python -m tests.bench --soak MINUTES  500 events a second with churn, for so long
 python -m tests.bench --rest MINUTES  at rest on a real kube-apiserver ($KUBEBUILDER_ASSETS) with 2,000 objects
 python -m tests.bench --markdown      the table for the README, from build/bench.json
@@ -17,15 +17,15 @@ import tempfile
 from pathlib import Path
 
 from tests import apiserver
+from tests.bench import far, live, slow, starts
 from tests.bench import figures as figuring
-from tests.bench import live, slow, starts
 from tests.bench.figures import Figures
 from tests.bench.real import real
 from tests.bench.rig import ROOT, fake_fleet
 from tests.bench.short import short
 from tests.bench.soak import soak
 
-PARTS = ("start", "verbs", "live", "stalls", "slow", "real")
+PARTS = ("start", "verbs", "live", "stalls", "far", "slow", "real")
 RESULT = ROOT / "build" / "bench.json"
 
 
@@ -84,6 +84,8 @@ def measure(asked: argparse.Namespace, directory: Path, figures: Figures) -> Non
                     live.everything(fleet, directory, figures, echo)
                 case "stalls":
                     live.stalls(fleet, directory, figures)
+                case "far":
+                    far.far_clusters(fleet, directory, figures, echo, 100)
                 case "slow":
                     slow.slow_line(fleet, directory, figures, 60)
                 case "real":
