@@ -298,6 +298,36 @@ async def start(*arguments: str) -> asyncio.subprocess.Process:
     )
 
 
+async def test_the_command_refuses_remote_bases_when_told_to(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    address = "http://127.0.0.1:1/base//apps?ref=main"
+    repository.commit(files={"remote/kustomization.yaml": f"resources: ['{address}']\n"})
+    await create(client, repository.url)
+    resource = (await client.resources()).by_plural("kustomizations")
+    assert resource is not None
+    metadata = {"name": "remote", "namespace": "flux-system"}
+    source = {"kind": "GitRepository", "name": "fleet"}
+    spec = {"interval": "10m", "prune": True, "path": "remote", "sourceRef": source}
+    obj = {"apiVersion": resource.api_version, "kind": "Kustomization", "metadata": metadata, "spec": spec}
+    await client.create(resource, obj)
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
+    options = ("--kubeconfig", str(kubeconfig), "--storage-path", str(tmp_path / "storage"), "--no-remote-bases")
+    process = await start(*options)
+    try:
+
+        async def refused() -> bool:
+            found = await client.get(resource, "remote", "flux-system")
+            conditions = (found.get("status") or {}).get("conditions") or []
+            said = next((item["message"] for item in conditions if item["reason"] == "BuildFailed"), "")
+            return f"'{address}' is remote, and this build may read local files only" in said
+
+        await eventually(refused, 60)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 60)
+
+
 async def test_the_command_reconciles_says_ready_and_stops_in_order(
     client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fluxtui.engine.runtime import service_accounts
 from fluxtui.engine.runtime.artifacts import ArtifactStore
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.kube.client import Client
+from fluxtui.kube.errors import KubeError, NotFound
 from fluxtui.kube.kubeconfig import Context
 from tests import apiserver
 from tests.engine.clouds.provider import AZURE, clouds
@@ -198,3 +200,49 @@ def is_for_azure(token: str) -> bool:
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     account = "system:serviceaccount:flux-system:cloud"
     return bool(claims["aud"] == ["api://AzureADTokenExchange"] and claims["sub"] == account)
+
+
+async def test_one_object_of_a_hundred_that_admission_refuses(world: World) -> None:
+    """A policy refuses what a webhook would, in dry runs, too: it is named, and as upstream nothing is applied."""
+    group = "admissionregistration.k8s.io"
+    rules = [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}
+    ]
+    validations = [{"expression": "object.metadata.name != 'c-42'", "message": "c-42 is not welcome"}]
+    policy = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": rules}, "validations": validations}
+    binding = {"policyName": "unwelcome", "validationActions": ["Deny"]}
+    made = [
+        {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": "unwelcome"}, "spec": spec}
+        for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding))
+    ]
+    for obj in made:
+        await world.client.create(await world.client.resource_for(obj), obj)
+    config_maps = await world.resource("ConfigMap")
+    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c-42", "namespace": "default"}}
+
+    async def refused() -> bool:
+        try:
+            await world.client.create(config_maps, probe, dry_run=True)
+        except KubeError as error:
+            return "not welcome" in str(error)
+        return False
+
+    try:
+        await eventually(refused, 60)
+        await world.publish({f"c-{number}.yaml": config_map(f"c-{number}") for number in range(100)})
+        await world.kustomization("admission", retryInterval="1s")
+        async with world.running():
+            message = "ConfigMap/default/c-42 dry-run failed"
+            await world.settled("admission", "ReconciliationFailed", message, within=60)
+            assert "c-42 is not welcome" in (await world.condition("admission"))["message"]
+            assert await world.get("ConfigMap", "c-1") is None
+            for obj in reversed(made):
+                await world.client.delete(await world.client.resource_for(obj), "unwelcome")
+            status = await world.ready("admission", within=60)
+            assert len(status["inventory"]["entries"]) == 100
+            await world.delete("Kustomization", "admission")
+            await world.gone("Kustomization", "admission", "flux-system")
+    finally:
+        for obj in made:
+            with suppress(NotFound):
+                await world.client.delete(await world.client.resource_for(obj), "unwelcome")

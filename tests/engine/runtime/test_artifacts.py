@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -147,6 +149,43 @@ def test_an_archive_is_bounded(tmp_path: Path) -> None:
         archives.unpack(io.BytesIO(b"no archive"), tmp_path)
     with pytest.raises(archives.ArchiveError, match="damaged"):
         archives.unpack(io.BytesIO(_tar(big=os.urandom(5000)).getvalue()[:2000]), tmp_path)
+
+
+_PACKING = """
+import resource, sys
+from pathlib import Path
+from fluxtui.engine.runtime import archives
+tree, archive, back = map(Path, sys.argv[1:4])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with archive.open("wb") as target:
+    archives.pack(tree, target)
+with archive.open("rb") as source:
+    archives.unpack(source, back)
+with archive.open("rb") as source:
+    try:
+        archives.unpack(source, back / "..", size_limit=1 << 20)
+    except archives.ArchiveError as error:
+        print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_big_tree_takes_no_memory(tmp_path: Path) -> None:
+    tree, back = tmp_path / "tree", tmp_path / "in" / "back"
+    tree.mkdir()
+    back.mkdir(parents=True)
+    size = 64 << 20
+    with (tree / "big").open("wb") as file:
+        # A hole: it takes no place on the disk of the test.
+        file.truncate(size)
+    command = [sys.executable, "-c", _PACKING, str(tree), str(tmp_path / "archive"), str(back)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    refused, grown = done.stdout.splitlines()
+    assert refused == "more than 1048576 bytes of content"
+    # KiB on Linux; on others bytes, which is more.
+    assert int(grown) < (24 << 10) * (1 if sys.platform == "linux" else 1024)
+    assert (back / "big").stat().st_size == size
+    assert sorted(path.name for path in back.parent.iterdir()) == ["back"]
 
 
 def test_links_and_devices_in_an_archive_make_nothing(tmp_path: Path) -> None:
