@@ -205,7 +205,7 @@ async def test_fields_of_others_are_taken_over_only_by_force(start: Start) -> No
 async def test_what_does_not_become_ready_is_told(start: Start) -> None:
     fleet = await start("east", "west")
     await fleet.clusters["west"].faults.set("refuse")
-    words = ["create", "ks", "apps", "--source", "fleet", "--timeout", "20s"]
+    words = ["create", "ks", "apps", "--source", "fleet", "--timeout", "60s"]
     async with controlled(fleet.clients["east"], KUSTOMIZATION) as controllers:
         controllers["Kustomization"].verdicts["apps"] = ("False", "no such path")
         result = await fleet.run(*words)

@@ -103,7 +103,7 @@ async def test_nothing_found_and_dead_clusters(start: Start) -> None:
     result = await fleet.run("events", "-n", "default")
     assert (result.stdout, result.stderr, result.exit_code) == ("", "no events found in namespace default\n", 0)
     await fleet.clusters["east"].faults.set("refuse")
-    result = await fleet.run("events", "-o", "json", "--timeout", "5s")
+    result = await fleet.run("events", "-o", "json", "--timeout", "30s")
     assert reasons(result.stdout) == ["west HealthCheckFailed", "west ReconciliationSucceeded"]
     assert (result.exit_code, result.stderr.startswith("✗ east: ")) == (1, True)
 

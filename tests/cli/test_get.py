@@ -120,7 +120,7 @@ async def test_names_and_wide(start: Start) -> None:
 async def test_a_dead_cluster_does_not_hide_the_others(start: Start) -> None:
     fleet = await two_clusters(start)
     await fleet.clusters["east"].faults.set("refuse")
-    result = await fleet.run("get", "ks", "-o", "json", "--timeout", "5s")
+    result = await fleet.run("get", "ks", "-o", "json", "--timeout", "30s")
     said = json.loads(result.stdout)
     assert [item["cluster"] for item in said["items"]] == ["west"]
     assert [error["cluster"] for error in said["errors"]] == ["east"]
@@ -131,9 +131,9 @@ async def test_a_dead_cluster_does_not_hide_the_others(start: Start) -> None:
 async def test_a_frozen_cluster_costs_the_timeout_and_no_more(start: Start) -> None:
     fleet = await two_clusters(start)
     await fleet.clusters["east"].faults.set("freeze")
-    result = await asyncio.wait_for(fleet.run("get", "ks", "--timeout", "500ms"), 60)
+    result = await asyncio.wait_for(fleet.run("get", "ks", "--timeout", "4s"), 60)
     assert (result.exit_code, "west" in result.stdout) == (1, True)
-    assert "no answer within 0.5" in result.stderr
+    assert "no answer within 4s" in result.stderr
 
 
 async def test_a_forbidden_kind_is_an_error_of_that_cluster(start: Start) -> None:
@@ -173,7 +173,7 @@ async def test_names_are_not_called_missing_where_nobody_answers(start: Start) -
     for cluster in fleet.clusters.values():
         await cluster.faults.set("refuse")
     for verb in ("get", "reconcile", "suspend"):
-        result = await fleet.run(verb, "ks", "apps", "--timeout", "5s")
+        result = await fleet.run(verb, "ks", "apps", "--timeout", "30s")
         assert (result.exit_code, "not found" in result.stderr) == (1, False), verb
         assert len(result.stderr.splitlines()) == 2, verb
 

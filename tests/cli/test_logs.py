@@ -94,7 +94,7 @@ async def test_what_is_chosen(start: Start) -> None:
 async def test_dead_clusters_and_clusters_without_flux(start: Start) -> None:
     fleet = await two_clusters(start)
     await fleet.clusters["east"].faults.set("refuse")
-    result = await fleet.run("logs", "-o", "json", "--timeout", "5s")
+    result = await fleet.run("logs", "-o", "json", "--timeout", "30s")
     assert messages(result.stdout) == ["west failed: no such file", "west applied again"]
     assert (result.exit_code, result.stderr.startswith("✗ east: ")) == (1, True)
     result = await fleet.run("logs", "--context", "west", "--flux-namespace", "default")

@@ -59,7 +59,7 @@ async def test_one_cluster_has_no_sums(start: Start) -> None:
 async def test_json_and_dead_clusters(start: Start) -> None:
     fleet = await two_clusters(start)
     await fleet.clusters["west"].faults.set("refuse")
-    result = await fleet.run("stats", "-o", "json", "--timeout", "5s")
+    result = await fleet.run("stats", "-o", "json", "--timeout", "30s")
     said = json.loads(result.stdout)
     assert said["items"] == [
         {"cluster": "east", "kind": "GitRepository", "running": 2, "failing": 0, "suspended": 0, "storage": 2048},

@@ -27,6 +27,9 @@ OWN_WORDS = (
     ),
 )
 """Of these the engine says the same with other words, which name the file, or hide where it keeps its own."""
+RACING = ("crd", "expressions")
+"""What is applied right behind its CRD may come before the API server serves its kind: who meets that fails once, says
+so, and tries again."""
 TYPED = ("f:strategy", "f:resources", "f:spec", "f:targetPort")
 """Fields that nobody wrote: upstream sends some kinds through their Go types, which own them, empty."""
 
@@ -49,6 +52,8 @@ def told(event: Object) -> str:
     """An event as a line; empty for one that depends on who came first."""
     about, reason = event["involvedObject"], event["reason"]
     if reason in ("NoArtifact", "DependencyNotReady", "NotFound"):
+        return ""
+    if about["name"] in RACING and event["type"] == "Warning":
         return ""
     line = f"{about['kind']}/{about['name']} {event['type']} {reason}"
     if about["name"] in OWN_WORDS:
@@ -77,6 +82,8 @@ def _reduced(obj: Object) -> Object:
         # Go compresses to other bytes, and an engine serves the artifacts of many clusters.
         for field in ("digest", "size", "url"):
             artifact.pop(field, None)
+    if metadata["name"] in RACING and "history" in status:
+        status["history"] = status["history"][:1]
     for snapshot in status.get("history") or ():
         # A source that is ready in the moment its Kustomization begins to run has it run again.
         snapshot.pop("totalReconciliations")

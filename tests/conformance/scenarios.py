@@ -265,7 +265,7 @@ KUSTOMIZATIONS: dict[str, Object] = {
         "images": [{"name": "example.com/web", "newTag": "2"}],
         "commonMetadata": {"labels": {"team": "web"}, "annotations": {"contact": "nobody"}},
     },
-    "crd": {},
+    "crd": {"retryInterval": "5s"},
     "unpruned": {"prune": False},
     "immutable": {},
     "forced": {"force": True},
@@ -279,6 +279,7 @@ KUSTOMIZATIONS: dict[str, Object] = {
     "expressions": {
         "wait": True,
         "timeout": "30s",
+        "retryInterval": "5s",
         "dependsOn": [{"name": "crd"}],
         "healthCheckExprs": [
             {"apiVersion": "example.com/v1", "kind": "Widget", "current": "spec.size == 3", "failed": "spec.size > 3"}

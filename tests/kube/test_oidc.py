@@ -168,4 +168,4 @@ def test_expiry_of_what_is_no_token() -> None:
     assert expiry("") == 0
     assert expiry("a.b.c") == 0
     assert expiry("a.e30.c") == float("inf")
-    assert expiry(jwt(100)) == pytest.approx(time.time() + 100, abs=5)
+    assert expiry(jwt(100)) == pytest.approx(time.time() + 100, abs=60)

@@ -41,7 +41,7 @@ async def helm(sandbox: SandboxCluster, tmp_path: Path) -> Helm:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 out, err = await process.communicate()
         finally:
             if process.returncode is None:
@@ -59,13 +59,13 @@ async def test_a_release_lives_and_ends(helm: Helm) -> None:
         return [(entry["revision"], entry["status"]) for entry in history]
 
     await helm("create", "chart")
-    await helm("install", "web", "./chart", "--wait", "--timeout", "30s")
+    await helm("install", "web", "./chart", "--wait", "--timeout", "60s")
     assert await revisions() == [(1, "deployed")]
-    await helm("upgrade", "web", "./chart", "--set", "replicaCount=2", "--wait", "--timeout", "30s")
+    await helm("upgrade", "web", "./chart", "--set", "replicaCount=2", "--wait", "--timeout", "60s")
     assert await revisions() == [(1, "superseded"), (2, "deployed")]
     assert json.loads(await helm("get", "values", "web", "-o", "json")) == {"replicaCount": 2}
-    await helm("test", "web", "--timeout", "30s")
-    await helm("rollback", "web", "1", "--wait", "--timeout", "30s")
+    await helm("test", "web", "--timeout", "60s")
+    await helm("rollback", "web", "1", "--wait", "--timeout", "60s")
     assert (await revisions())[-1] == (3, "deployed")
-    await helm("uninstall", "web", "--wait", "--timeout", "30s")
+    await helm("uninstall", "web", "--wait", "--timeout", "60s")
     assert json.loads(await helm("list", "-o", "json")) == []

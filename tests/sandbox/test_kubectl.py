@@ -58,7 +58,7 @@ class Kubectl:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 yield process
         finally:
             if process.returncode is None:
@@ -97,8 +97,8 @@ def rows(text: str) -> list[list[str]]:
 async def test_objects_are_applied_shown_and_deleted(kubectl: Kubectl) -> None:
     out = await kubectl("apply", "-f", "web.yaml")
     assert out.splitlines() == ["configmap/settings created", "deployment.apps/web created"]
-    assert await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
-    await kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=30s")
+    assert await kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    await kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
     out = await kubectl("apply", "-f", "web.yaml")
     assert out.splitlines() == ["configmap/settings unchanged", "deployment.apps/web unchanged"]
     header, row = rows(await kubectl("get", "deployments", "-A"))
@@ -109,7 +109,7 @@ async def test_objects_are_applied_shown_and_deleted(kubectl: Kubectl) -> None:
     assert [pod[1:4] for pod in pods] == [["1/1", "Running", "0"]] * 2
     assert await kubectl("get", "cm", "settings", "-o", "jsonpath={.data.colour}") == "red"
     assert "deployment.apps/web" in await kubectl("get", "all")
-    await kubectl("delete", "-f", "web.yaml", "--timeout=30s")
+    await kubectl("delete", "-f", "web.yaml", "--timeout=60s")
     code, _, err = await kubectl.run("get", "deployment", "web")
     assert code == 1
     assert 'Error from server (NotFound): deployments.apps "web" not found' in err
@@ -117,7 +117,7 @@ async def test_objects_are_applied_shown_and_deleted(kubectl: Kubectl) -> None:
 
 async def test_objects_are_described_with_their_events(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", "web.yaml")
-    await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    await kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     text = await kubectl("describe", "deployment", "web")
     assert "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in text
     assert "ScalingReplicaSet" in text
@@ -128,7 +128,7 @@ async def test_objects_are_described_with_their_events(kubectl: Kubectl) -> None
 
 async def test_logs_are_followed(kubectl: Kubectl) -> None:
     await kubectl("apply", "-f", "web.yaml")
-    await kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+    await kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     assert "hello from web" in await kubectl("logs", "deployment/web")
     pod = (await kubectl("get", "pods", "-l", "app=web", "-o", "name")).split()[0]
     async with kubectl.started("logs", "-f", pod) as process:
@@ -168,11 +168,11 @@ async def test_objects_are_changed_in_every_way(kubectl: Kubectl) -> None:
     await kubectl("create", "deployment", "web", "-n", "side", "--image=web:1", "--replicas=1")
     await kubectl("scale", "deployment", "web", "-n", "side", "--replicas=3")
     await kubectl("set", "image", "deployment/web", "-n", "side", "web=web:2")
-    await kubectl("rollout", "status", "deployment/web", "-n", "side", "--timeout=30s")
+    await kubectl("rollout", "status", "deployment/web", "-n", "side", "--timeout=60s")
     await kubectl("rollout", "restart", "deployment/web", "-n", "side")
-    await kubectl("rollout", "status", "deployment/web", "-n", "side", "--timeout=30s")
+    await kubectl("rollout", "status", "deployment/web", "-n", "side", "--timeout=60s")
     assert len(rows(await kubectl("rollout", "history", "deployment/web", "-n", "side"))) >= 4
-    await kubectl("delete", "namespace", "side", "--timeout=30s")
+    await kubectl("delete", "namespace", "side", "--timeout=60s")
     assert "side" not in await kubectl("get", "namespaces")
 
 
@@ -198,7 +198,7 @@ async def test_custom_resources_have_columns_and_explanations(kubectl: Kubectl) 
     }
     (kubectl.folder / "crd.yaml").write_text(yaml.safe_dump(crd))
     await kubectl("apply", "-f", "crd.yaml")
-    await kubectl("wait", "--for=condition=Established", "crd/paints.test.example.com", "--timeout=30s")
+    await kubectl("wait", "--for=condition=Established", "crd/paints.test.example.com", "--timeout=60s")
     paint = {
         "apiVersion": "test.example.com/v1",
         "kind": "Paint",
@@ -214,7 +214,7 @@ async def test_custom_resources_have_columns_and_explanations(kubectl: Kubectl) 
     await eventually(applied)
     assert rows(await kubectl("get", "pt")) == [["NAME", "COLOUR"], ["wall", "red"]]
     assert "colour" in await kubectl("explain", "paint.spec")
-    await kubectl("delete", "-f", "crd.yaml", "--timeout=30s")
+    await kubectl("delete", "-f", "crd.yaml", "--timeout=60s")
     assert "paints" not in await kubectl("api-resources", "--api-group=test.example.com")
 
 

@@ -34,7 +34,7 @@ async def test_a_worker_that_dies_is_replaced(pool: WorkerPool) -> None:
 async def test_a_pool_that_was_never_used_has_no_process() -> None:
     pool = WorkerPool()
     assert pool._pool is None
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await pool.close()
 
 
@@ -43,7 +43,7 @@ async def test_waiting_holds_up_no_build() -> None:
     go_on = threading.Event()
     try:
         async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(pool.wait_for(go_on.wait, 20)) for _ in range(6)]
+            waiting = [group.create_task(pool.wait_for(go_on.wait, 60)) for _ in range(6)]
             # The threads of the event loop and the processes are free.
             assert await asyncio.to_thread(sum, [1, 2]) == 3
             assert await pool.run(sum, [1, 2]) == 3
