@@ -17,8 +17,8 @@ class Pulse:
     def __init__(
         self, beat: Callable[[], float | None], per_second: float, is_held: Callable[[], bool] = lambda: False
     ) -> None:
-        """`beat` may return how many more pauses are to follow it, after much was painted. `is_held` says that it is no
-        use to beat yet: then it is asked again a pause later."""
+        """`beat` may return by how many pauses the one after it is to be longer, after much was painted; negative:
+        shorter. `is_held` says that it is no use to beat yet: then it is asked again a pause later."""
         self._beat = beat
         self._is_held = is_held
         self._pause = 1.0 / per_second

@@ -27,20 +27,21 @@ async def test_the_first_kick_beats_at_once_and_a_burst_beats_once_more() -> Non
     assert beats == [0.0, 0.25, 0.5]
 
 
-async def test_after_much_was_painted_the_pause_is_longer() -> None:
+@pytest.mark.parametrize(("longer", "beats"), [(3.0, [0.0, 0.4, 0.5, 0.6]), (-0.5, [0.0, 0.05, 0.15, 0.25])])
+async def test_a_beat_says_how_long_the_pause_after_it_is(longer: float, beats: list[float]) -> None:
     loop = asyncio.get_running_loop()
-    began, beats = loop.time(), list[float]()
+    began, seen = loop.time(), list[float]()
 
     def beat() -> float:
-        beats.append(round(loop.time() - began, 2))
-        return 3.0 if len(beats) == 1 else 0.0
+        seen.append(round(loop.time() - began, 2))
+        return longer if len(seen) == 1 else 0.0
 
     pulse = Pulse(beat, 10)
-    for _ in range(13):
+    while len(seen) < len(beats):
         pulse.kick()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
     pulse.stop()
-    assert beats == [0.0, 0.4, 0.5, 0.6]
+    assert seen == beats
 
 
 async def test_while_it_is_held_nothing_is_painted_and_nothing_is_lost() -> None:

@@ -36,6 +36,8 @@ SUMS_RATE = 4
 """Repaints of counts a second, above and in the tree, that only news ask for: faster than that nobody reads them."""
 LINES_A_BEAT = 5
 """Lines after which news wait for another pause: the more of the screen changes, the rarer it does."""
+UNSEEN = -0.7
+"""By how much of it a pause is longer after news of nothing in sight: they cost nothing, and the next may be seen."""
 SAVED_RATE = 1
 """Repaints of news a second on a slow line."""
 SAVED_TICK = 10.0
@@ -119,7 +121,7 @@ class Board(Screen[None], inherit_bindings=False):
         self._sums.kick()
         painted = self.fleet_tree.check(lambda line: line.ref in changes.rows or line.ref in changes.branches)
         self.details.news(changes)
-        return painted / LINES_A_BEAT
+        return painted / LINES_A_BEAT if painted else UNSEEN
 
     def _sum_up(self) -> None:
         """Repaint what is counted: the header, and lines that stand for many objects."""
