@@ -26,7 +26,7 @@ BUDGETS: dict[str, float] = {
     "sync": 7.0,
     "key": 10.0,
     "filter key": 30.0,
-    "event": 1.5,
+    "event": 0.7,
     "rest": 15.0,
     "memory": 170.0,
 }
