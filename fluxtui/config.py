@@ -6,7 +6,6 @@ named by file and path; an unknown field is a mistake.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -135,6 +134,8 @@ def _problem(text: str) -> str:
     path = where.rstrip("`").lstrip(".")
     unknown = re.fullmatch(r"Object contains unknown field `(.+)`", message)
     if unknown:
+        import difflib
+
         name = unknown[1]
         near = difflib.get_close_matches(name, _fields(path), n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(_fields(path))}"

@@ -25,6 +25,12 @@ except SystemExit:
     print(*sys.modules)
 """
 
+GET = """
+import sys
+import fluxtui.cli.main, fluxtui.cli.get
+print(*sys.modules)
+"""
+
 
 def loaded_by(package: str) -> set[str]:
     """Top-level modules that are loaded once every module of a package is."""
@@ -56,3 +62,11 @@ def test_the_command_line_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True, timeout=120)
     modules = set(done.stdout.splitlines()[-1].split())
     assert not modules & {"textual", "aiohttp", "kubernetes_asyncio", "git", "yaml", "asyncio"}
+
+
+def test_listing_objects_loads_no_console() -> None:
+    """`fluxtui get` is waited for: until it knows what is asked for it loads neither a console nor a client."""
+    done = subprocess.run([sys.executable, "-c", GET], capture_output=True, text=True, check=True, timeout=120)
+    modules = done.stdout.split()
+    assert not set(modules) & {"textual", "rich", "aiohttp", "git", "difflib", "fluxtui.kube.client"}
+    assert len(modules) < 270

@@ -13,7 +13,6 @@ import msgspec
 from fluxtui.api.kinds import Kind, is_flux_group
 from fluxtui.cli.words import Wanted, kind_hint
 from fluxtui.fleet import probe, wire
-from fluxtui.fleet.collector import flux_resources
 from fluxtui.fleet.wire import Wire
 from fluxtui.kube.errors import Forbidden, KubeError, NotFound, UnknownKind, Unreachable
 from fluxtui.kube.kubeconfig import Context
@@ -116,6 +115,8 @@ async def _list_all(read: Read[T], client: Client, wanted: Wanted, namespace: st
 def served_of(wanted: Wanted, served: Resources) -> list[Resource]:
     """The wanted kinds that a cluster serves. Raises KubeError for a word that names none of them."""
     if wanted.every:
+        from fluxtui.fleet.collector import flux_resources
+
         return flux_resources(served)
     resources = [found for kind in wanted.kinds if (found := served_as(kind, served.find))]
     for word in wanted.words:

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -220,6 +219,8 @@ class _Reader:
         name = match[1].lower()
         name = ALIASES.get(name, name)
         if name not in FIELDS:
+            import difflib
+
             near = difflib.get_close_matches(name, [*FIELDS, *ALIASES], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise QueryError(f"unknown field {match[1]}{hint}", match.start())

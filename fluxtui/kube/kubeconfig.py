@@ -7,7 +7,6 @@ Source: kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import glob
 import os
@@ -352,6 +351,8 @@ def select(kubeconfig: Kubeconfig, patterns: Sequence[str]) -> tuple[Context, ..
             c.id for c in kubeconfig.contexts if any(fnmatch.fnmatchcase(word, pattern) for word in (c.id, c.name))
         }
         if not matches:
+            import difflib
+
             ids = [c.id for c in kubeconfig.contexts]
             close = difflib.get_close_matches(pattern, ids, n=3)
             hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(sorted(ids)[:20])}"

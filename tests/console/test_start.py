@@ -66,7 +66,9 @@ def test_the_first_frame_needs_no_client_no_git_and_no_http(kubeconfig: Path) ->
     assert not loaded & {"aiohttp", "kubernetes_asyncio", "git", "watchfiles", "semantic_version", "helm_python"}
     assert "fluxtui.kube.client" not in found["modules"]
     assert "fluxtui.engine" not in found["modules"]
-    assert len(found["modules"]) < 600
+    brought_up_by_keys = ("actions", "crash", "dialogs", "engines", "help", "palette", "plan")
+    assert not {f"fluxtui.console.screens.{name}" for name in brought_up_by_keys} & set(found["modules"])
+    assert len(found["modules"]) < 560
     assert found["fps"] == 120
 
 
