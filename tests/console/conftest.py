@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+from textual.widgets import Input
 
 REST = 0.02
 """Seconds of a rest, in which what waits for a moment comes about."""
@@ -28,6 +29,12 @@ async def idle(min_sleep: float = REST, max_sleep: float = PATIENCE) -> None:
             break
     for _ in range(TURNS):
         await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_blinking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cursor that stays: a picture is not of the half second in which it is taken."""
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
 
 
 @pytest.fixture(autouse=True)
