@@ -53,6 +53,9 @@ class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Since when it does not answer; 0.0 while it does."""
     error: str = ""
     """Why it is denied, unreachable or degraded: a sentence for users."""
+    refused: str = ""
+    """Why requests are refused although streams that were opened before go on: a sentence for users. What is shown is
+    live then, but nothing can be done or opened."""
     latency: float = 0.0
     """Seconds that the last small request took; 0.0 when unknown."""
     mode: Mode = Mode.UNKNOWN

@@ -91,8 +91,17 @@ class Collector:
         self._leases = probe.LeaseWatch()
         self._stirred = asyncio.Event()
         """An object changed on a cluster where nobody reconciles."""
+        self._asked = False
+        """Whether somebody wants the Leases looked at without delay."""
+        self._refused: KubeError | None = None
+        """What the last small request was refused with, although streams may go on."""
         self._facts = ClusterInfo(id=context.id, server=context.host)
         """What is known beside the phase."""
+
+    def look(self) -> None:
+        """Look at the Leases at once: who reconciles the cluster, or whether it still lets us in, has just changed."""
+        self._asked = True
+        self._stirred.set()
 
     async def run(self) -> None:
         """Keep the cluster live until cancelled. A mistake of ours ends this cluster's reading and no other's."""
@@ -290,7 +299,8 @@ class Collector:
         if problem is None:
             broken = next((state for state in states.values() if state.phase is Watching.BROKEN), None)
             words = one_line(str(broken.error)) if broken and broken.error else ""
-            return msgspec.structs.replace(info, phase=phase, error=words)
+            refused = one_line(str(self._refused)) if self._refused else ""
+            return msgspec.structs.replace(info, phase=phase, error=words or refused, refused=refused)
         if isinstance(problem, (AuthError, ConfigError, Unauthorized)):
             phase = Phase.DENIED
         elif _is_long_ago(since) or not self._listed:
@@ -312,11 +322,14 @@ class Collector:
             try:
                 await client.alive()
                 await self._probe(client)
+                self._refused = None
                 if time.time() > versions_at:
                     await self._ask_versions(client)
                     versions_at = time.time() + VERSIONS_EVERY
             except Unreachable as error:
                 client.liveness.failed(error)
+            except (Unauthorized, AuthError) as error:
+                self._refused = error
             except (KubeError, msgspec.DecodeError) as error:
                 logger.debug("%s: %s", self.context.id, error)
             self._news.set()
@@ -324,13 +337,16 @@ class Collector:
                 await self._until_next_look()
 
     async def _until_next_look(self) -> None:
-        self._stirred.clear()
+        if not self._asked:
+            self._stirred.clear()
         every = LEASES_EVERY * random.uniform(0.8, 1.0)
         soonest = time.monotonic() + min(LEASES_STIRRED, every)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(every):
                 await self._stirred.wait()
-        await asyncio.sleep(max(0.0, soonest - time.monotonic()))
+        if not self._asked:
+            await asyncio.sleep(max(0.0, soonest - time.monotonic()))
+        self._asked = False
 
     async def _probe(self, client: Client) -> None:
         began = time.perf_counter()

@@ -21,7 +21,7 @@ from fluxtui.fleet.follow import Followed, follow
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row, row_of
 from fluxtui.fleet.text import one_line
-from fluxtui.kube.errors import KubeError, NotFound
+from fluxtui.kube.errors import KubeError, NotFound, Unauthorized
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
@@ -47,9 +47,11 @@ class Commands:
         timeout: float = 300.0,
         audit: AuditLog | None = None,
         clock: Callable[[], float] = time.time,
+        on_unauthorized: Callable[[str], None] = lambda cluster: None,
     ) -> None:
         """`client` gives the client of a cluster or raises KubeError; `protected` are patterns of clusters whose name
-        must be typed; `timeout` is how long an outcome is waited for, in seconds."""
+        must be typed; `timeout` is how long an outcome is waited for, in seconds; `on_unauthorized` hears of clusters
+        that do not take us for who we are any more."""
         self._client = client
         self._clusters = clusters if clusters is not None else {}
         self._read_only = read_only
@@ -57,6 +59,7 @@ class Commands:
         self._concurrency = concurrency
         self._timeout = timeout
         self._clock = clock
+        self.on_unauthorized = on_unauthorized
         self.audit = audit or AuditLog()
 
     def is_protected(self, cluster: str) -> bool:
@@ -141,6 +144,8 @@ class Commands:
             found = "it does not exist"
         except KubeError as error:
             found = str(error)
+            if isinstance(error, Unauthorized):
+                self.on_unauthorized(ref.cluster)
         return Item(ref, found, after, found in SETTLED)
 
     async def _look(self, ref: Ref) -> tuple[Client, Resource, Row]:
@@ -173,6 +178,8 @@ class _Run:
             found = await self._act(ref)
         except KubeError as error:
             found = Followed(Ending.FAILED, one_line(str(error)))
+            if isinstance(error, Unauthorized):
+                self._commands.on_unauthorized(ref.cluster)
         return Outcome(ref, action, found.ending, found.message, found.revision, time.monotonic() - started)
 
     async def _act(self, ref: Ref) -> Followed:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fluxtui.api import durations
 from fluxtui.config import Settings
 from fluxtui.fleet.actions import Action, Plan, plan_of
-from fluxtui.fleet.audit import AuditLog
+from fluxtui.fleet.audit import AuditLog, Entry, timestamp, who
 from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.commands import Commands
 from fluxtui.fleet.comparison import Comparison, ComparisonError, applier, compare
@@ -24,7 +24,7 @@ from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.opening import keep_open
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.tree import Tree
-from fluxtui.kube.errors import KubeError, Unreachable
+from fluxtui.kube.errors import KubeError, Unauthorized, Unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.limits import raise_open_files
 
@@ -65,6 +65,7 @@ class Fleet:
             timeout=durations.parse(self.settings.actions.timeout),
             audit=audit,
             clock=clock,
+            on_unauthorized=self.look,
         )
         self._contexts: dict[str, Context] = {}
         self._collectors: dict[str, Collector] = {}
@@ -123,6 +124,12 @@ class Fleet:
 
     # asking
 
+    def look(self, cluster: str) -> None:
+        """Look at once who reconciles a cluster and whether it lets us in: somebody knows that it may have changed."""
+        collector = self._collectors.get(cluster)
+        if collector is not None:
+            collector.look()
+
     def context(self, cluster: str) -> Context | None:
         """The context that a cluster was found in."""
         return self._contexts.get(cluster)
@@ -140,8 +147,12 @@ class Fleet:
         if info and info.phase is Phase.UNREACHABLE:
             raise Unreachable(f"{ref.cluster} does not answer: {info.error}")
         client = self.client(ref.cluster)
-        resource = await client.resource_for((ref.group, self._version(ref), ref.kind))
-        return await client.get(resource, ref.name, ref.namespace)
+        try:
+            resource = await client.resource_for((ref.group, self._version(ref), ref.kind))
+            return await client.get(resource, ref.name, ref.namespace)
+        except Unauthorized:
+            self.look(ref.cluster)
+            raise
 
     async def comparison(self, ref: Ref) -> Comparison:
         """What applying the Kustomization behind an object would change now. Raises ComparisonError."""
@@ -194,6 +205,12 @@ class Fleet:
         self._opened.discard(ref)
         self._end(ref)
         self.mirror.set_branch(ref, None)
+
+    async def note(self, context: Context, action: str, result: str) -> None:
+        """Put what was done about a cluster as a whole into the audit log."""
+        now = timestamp(self.mirror.clock(), 3)
+        entry = Entry(now, who(), action, context.id, context.host, "Cluster", "", context.id, result)
+        await self.commands.audit.write(entry)
 
     # inside
 

@@ -11,6 +11,7 @@ import pytest
 
 from fluxtui.api.kinds import GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION
 from fluxtui.fleet import collector
+from fluxtui.fleet.actions import Action
 from fluxtui.fleet.clusters import Mode, Phase
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.refs import Ref
@@ -68,6 +69,26 @@ async def test_two_clusters_with_the_same_names_stay_apart(start: Start) -> None
 
 
 KS = {"path": "./", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "fleet"}}
+
+
+async def test_a_cluster_that_refuses_us_while_its_streams_go_on_says_so(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, client = await start("east")
+    await create(client, flux("ks", "apps", ready(), spec=KS))
+    # Nothing but being refused has it look.
+    monkeypatch.setattr(collector, "LEASES_EVERY", 3600.0)
+    monkeypatch.setattr(collector, "DISCOVERY_EVERY", 3600.0)
+    async with running(client.context) as fleet:
+        await eventually(lambda: phase(fleet) is Phase.LIVE and fleet.mirror.clusters["east"].latency > 0)
+        await cluster.faults.set("unauthorized")
+        plan = await fleet.commands.plan(Action.RECONCILE, [ref("ks", "apps", "east")])
+        assert "nauthorized" in plan.items[0].refusal
+        await eventually(lambda: bool(fleet.mirror.clusters["east"].refused))
+        assert phase(fleet) is Phase.LIVE
+        await cluster.faults.clear()
+        fleet.look("east")
+        await eventually(lambda: not fleet.mirror.clusters["east"].refused)
 
 
 async def test_kinds_that_appear_later_are_picked_up(start: Start) -> None:
