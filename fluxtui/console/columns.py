@@ -225,11 +225,15 @@ def _heading(line: Line, brush: Brush) -> Cells:
 def count_cells(counts: Counts, brush: Brush, *, muted: bool = False) -> tuple[tuple[str, Style], ...]:
     """`✓ 118  ↻ 3  ✗ 2`: states that occur, each in its colour."""
     parts: list[tuple[str, Style]] = []
-    for state in SHOWN_ORDER:
-        if counts[state]:
-            style = brush.palette.muted if muted else brush.state(state)
-            parts.append((f"{'  ' if parts else ''}{brush.glyph(state)} {counts[state]}", style))
+    for _, text, style in state_cells(counts, brush):
+        parts.append((f"{'  ' if parts else ''}{text}", brush.palette.muted if muted else style))
     return tuple(parts)
+
+
+def state_cells(counts: Counts, brush: Brush) -> list[tuple[State, str, Style]]:
+    """State, `✓ 118` and colour of each state that occurs."""
+    found = [state for state in SHOWN_ORDER if counts[state]]
+    return [(state, f"{brush.glyph(state)} {counts[state]}", brush.state(state)) for state in found]
 
 
 def _cluster(line: Line, brush: Brush) -> Cells:
@@ -249,7 +253,7 @@ def _cluster(line: Line, brush: Brush) -> Cells:
         name=one_line(info.id),
         name_style=palette.strong,
         message=words,
-        message_style=palette.warning if info.phase == Phase.DEGRADED else palette.muted,
+        message_style=palette.warning if info.refused or info.phase == Phase.DEGRADED else palette.muted,
         right=count_cells(counts, brush),
         tail=latency,
         tail_style=palette.muted,
@@ -280,6 +284,8 @@ def cluster_state(info: ClusterInfo, counts: Counts) -> State:
     """The worst state of a cluster that wants attention; Ready when none does, whatever else is going on."""
     if info.is_lost:
         return State.FAILED if info.phase == Phase.DENIED else State.UNREACHABLE
+    if info.refused:
+        return State.FAILED
     quiet = State.READY if info.kinds > len(info.forbidden) else State.UNKNOWN
     if info.silent:
         quiet = State.UNREACHABLE
@@ -301,6 +307,8 @@ def cluster_words(info: ClusterInfo, brush: Brush) -> str:
         return "connecting"
     if info.phase == Phase.SYNCING:
         return f"reading {info.synced} of {info.kinds} kinds"
+    if info.refused:
+        return f"live, but refused: {one_line(info.refused)}"
     if not info.kinds:
         return "no Flux here"
     counts = ((len(info.forbidden), "forbidden"), (len(info.silent), "unreachable"))

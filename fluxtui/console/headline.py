@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from fluxtui.console.columns import Brush, count_cells
+from fluxtui.console.columns import Brush, state_cells
 from fluxtui.console.widgets.chrome import Bit
+from fluxtui.console.widgets.strips import clickable
 from fluxtui.fleet.clusters import ClusterInfo
 from fluxtui.fleet.states import State
 
@@ -19,7 +20,8 @@ ROOMY = 100
 def header(
     brush: Brush, width: int, rate: float, *, read_only: bool = False, seconds: bool = True, marks: int = 0
 ) -> tuple[list[Bit], list[Bit]]:
-    """The bits of the header from the left and from the right, for a screen of `width` cells.
+    """The bits of the header from the left and from the right, for a screen of `width` cells. A click on a
+    count filters by that state.
 
     Args:
         rate: news a second.
@@ -35,11 +37,9 @@ def header(
     ]
     if width >= ROOMY:
         left.append(Bit(_counted(sum(counts), "object", brush, quiet=True), 10))
-    cells = count_cells(counts, brush)
-    left += [
-        Bit(Text(f"{' ' if index == 0 else ''}{text.strip()}", style), 70 - index)
-        for index, (text, style) in enumerate(cells)
-    ]
+    for index, (state, text, style) in enumerate(state_cells(counts, brush)):
+        cell = clickable(Text(text, style), f"screen.only({f'state={state.word.lower()}'!r})")
+        left.append(Bit(Text(" " if index == 0 else "").append_text(cell), 70 - index))
     right = []
     if marks:
         right.append(Bit(Text(f"{marks} marked", palette.key), 88))
@@ -60,7 +60,7 @@ def _counted(count: int, noun: str, brush: Brush, *, lead: str = "", quiet: bool
 def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool, seconds: bool) -> Text:
     """`● live 12:03:14`: a dot whose colour says it, the words where there is room, and the clock."""
     palette, dot = brush.palette, brush.glyphs.live
-    lost = sum(info.is_lost for info in clusters)
+    lost = sum(info.is_lost or bool(info.refused) for info in clusters)
     settled = sum(info.is_settled for info in clusters)
     if not clusters:
         style, words = palette.muted, "no clusters"

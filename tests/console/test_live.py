@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.screens.engines import refusal
 from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.screens.plan import PlanScreen
+from fluxtui.console.widgets.chrome import Words
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.facts import SUSPEND_REASON
 from fluxtui.fleet.lines import cluster_key
@@ -123,10 +125,10 @@ async def test_marks_are_reconciled_together_with_results_object_by_object(
         await until(pilot, lambda: isinstance(pilot.app.screen, PlanScreen))
         plan = pilot.app.screen
         await pilot.press("enter")
-        assert "That is not the name" in str(plan.query_one("#plan-hint").render())
+        assert "That is not the name" in plan.query_one("#plan-hint", Words).text.plain
         await pilot.press(*"prod-eu", "enter")
-        await until(pilot, lambda: "2 done, 1 failed" in str(plan.query_one("#plan-hint").render()))
-        assert screen.fleet_tree.marks == set()
+        await until(pilot, lambda: "2 done, 1 failed" in plan.query_one("#plan-hint", Words).text.plain)
+        await until(pilot, lambda: not screen.fleet_tree.marks)
         handled = [stored(fleet[name], "apps")["status"]["lastHandledReconcileAt"] for name in ("prod-eu", "staging")]
         assert all(handled)
         assert "requestedAt" not in str(stored(fleet["staging"], "held")["metadata"])
@@ -221,6 +223,8 @@ async def test_an_engine_is_started_and_stopped_from_the_console_and_its_state_s
             await pilot.press("y")
             await until(pilot, lambda: any("Nobody reconciles" in message for message in messages(pilot.app)))
             await until(pilot, lambda: any("no controllers" in line for line in shown(screen)))
+            audit = screen.fleet.commands.audit.path.read_text().splitlines()
+            assert [json.loads(line)["action"] for line in audit] == ["start engine", "stop engine"]
         finally:
             await control.engines.stop(context)
 

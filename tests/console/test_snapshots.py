@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from fluxtui.config import ClusterSettings, ConsoleSettings, Settings
 from fluxtui.console import folding
 from fluxtui.console.screens.crash import CrashApp
+from fluxtui.console.screens.palette import CommandList
 from fluxtui.console.widgets.pane import DetailPane
 from fluxtui.fleet.actions import Action
 from fluxtui.fleet.branches import Branch, Child
@@ -74,8 +75,8 @@ async def at_apps(pilot: Pilot[Any]) -> None:
 
 async def settled(pilot: Pilot[Any]) -> None:
     """What the pane loads is there."""
-    await pilot.pause()
-    await pilot.pause()
+    for _ in range(4):
+        await pilot.pause()
     assert pilot.app.return_code is None, "the console went down"
 
 
@@ -237,7 +238,13 @@ def test_help(snap_compare: Snap, size: tuple[int, int]) -> None:
 
 
 def test_palette(snap_compare: Snap) -> None:
-    assert snap_compare(app(fleet()), terminal_size=(120, 32), run_before=then("colon", *"prod"))
+    async def narrow(pilot: Pilot[Any]) -> None:
+        await then("colon", *"prod")(pilot)
+        found = pilot.app.screen.query_one(CommandList)
+        while len(found.lines) != 2 or found.cursor != 0:
+            await pilot.pause()
+
+    assert snap_compare(app(fleet()), terminal_size=(120, 32), run_before=narrow)
 
 
 def test_suspend_form(snap_compare: Snap) -> None:

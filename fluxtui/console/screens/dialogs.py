@@ -16,7 +16,9 @@ from textual.widgets import Input, Static
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.chrome import Words
 from fluxtui.console.widgets.fields import TextField
+from fluxtui.console.widgets.strips import as_key
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,13 @@ class FormScreen(ModalScreen[dict[str, str] | None], inherit_bindings=False):
                     yield Static(Text(field.label.ljust(width), self._palette.muted), classes="dialog-label")
                     yield TextField(placeholder=field.placeholder, name=field.name, compact=True)
             yield Static("", classes="dialog-problem")
-            yield Static(self._hint(), classes="dialog-hint")
+            yield Words(self._hint(), classes="dialog-hint")
 
     def _hint(self) -> Text:
-        styles = self._palette
-        parts = [("enter ", styles.key), (f"{self._verb}   ", styles.muted)]
+        keys_shown = [("enter", self._verb)]
         if len(self._fields) > 1:
-            parts += [("tab ", styles.key), ("next field   ", styles.muted)]
-        return Text.assemble(*parts, ("esc ", styles.key), ("leave it", styles.muted))
+            keys_shown.append(("tab", "next field"))
+        return hint([*keys_shown, ("escape", "leave it")], self._palette)
 
     @on(Input.Submitted)
     def _submit(self, event: Input.Submitted) -> None:
@@ -123,3 +124,12 @@ class FormScreen(ModalScreen[dict[str, str] | None], inherit_bindings=False):
 
     def action_cancel(self) -> None:
         self.dismiss(None)
+
+
+def hint(keys_shown: Sequence[tuple[str, str]], palette: Palette) -> Text:
+    """`enter suspend   esc leave it`: keys, in Textual's long names, and what they do; a click is the key."""
+    parts = [
+        as_key(Text.assemble((f"{keys.shown(key)} ", palette.key), (words, palette.muted)), key)
+        for key, words in keys_shown
+    ]
+    return Text("   ").join(parts)

@@ -77,28 +77,36 @@ class EngineControl:
             self._screen.app.push_screen(QuestionScreen(palette, title, words, [answer]), answered)
 
     async def _start(self, cluster: str, context: Context) -> None:
-        if await self._carry_out(cluster, "engine starts", "not started", self.engines.start(context)):
+        if await self._carry_out(context, "start engine", "engine starts", "not started", self.engines.start(context)):
             words = "It goes on when this console is left; the same key stops it."
             self._screen.notify(words, title=f"The engine reconciles {one_line(cluster)}", markup=False)
 
     async def _stop(self, cluster: str, context: Context) -> None:
-        if await self._carry_out(cluster, "engine stops", "not stopped", self.engines.stop(context)):
+        if await self._carry_out(context, "stop engine", "engine stops", "not stopped", self.engines.stop(context)):
             self._screen.notify(
                 "Nobody reconciles it now.", title=f"Engine of {one_line(cluster)} stopped", markup=False
             )
 
-    async def _carry_out(self, cluster: str, words: str, failed: str, work: Coroutine[Any, Any, object]) -> bool:
-        """Do it with a word on the cluster's line meanwhile; whether it went well, which is said if not."""
+    async def _carry_out(
+        self, context: Context, action: str, words: str, failed: str, work: Coroutine[Any, Any, object]
+    ) -> bool:
+        """Do it with a word on the cluster's line meanwhile; whether it went well, which is said if not, and noted in
+        the audit log either way."""
+        cluster, result = context.id, "done"
         self._brush.engines[cluster] = words
         self._tree.check()
         try:
             await work
         except EngineError as error:
-            self._say(f"Engine of {one_line(cluster)} {failed}", str(error), severe=True)
+            result = str(error)
+            self._say(f"Engine of {one_line(cluster)} {failed}", result, severe=True)
             return False
         finally:
             del self._brush.engines[cluster]
+            # Who holds the Leases now is known at once, not with the next look at them.
+            self._fleet.look(cluster)
             self._tree.check()
+            await self._fleet.note(context, action, result)
         return True
 
     def _say(self, title: str, words: str, *, severe: bool = False) -> None:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from fluxtui.console.screens.engines import EngineControl
     from fluxtui.console.screens.palette import Command
 
-_BESIDE_TYPING = frozenset({"switch_pane", "clear_marks"})
-"""What keys that are no letters may do while a text is typed."""
+_BESIDE_TYPING = frozenset({"switch_pane", "clear_marks", "press", "only"})
+"""What clicks, and keys that are no letters, may do while a text is typed."""
 
 
 class FleetScreen(Board, inherit_bindings=False):
@@ -75,6 +75,12 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_clear_marks(self) -> None:
         self.fleet_tree.clear_marks()
+
+    def action_press(self, key: str) -> None:
+        """What the footer names, by a click: where a text is typed, the key is no letter of it."""
+        if isinstance(self.focused, Input):
+            self.set_focus(self.fleet_tree)
+        self.app.simulate_key(key)
 
     # Looking closer
 
@@ -136,6 +142,10 @@ class FleetScreen(Board, inherit_bindings=False):
     @on(FilterLine.Left)
     def _left_filter(self) -> None:
         self.set_focus(self.fleet_tree)
+
+    def action_only(self, text: str) -> None:
+        """Filter by this alone; the same once more: by nothing."""
+        self.filter_line.set_text("" if self.filter_text == text else text)
 
     def action_next_view(self, direction: int) -> None:
         views = list(View)

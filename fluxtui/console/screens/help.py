@@ -112,6 +112,7 @@ MEANINGS: Mapping[State, str] = {
 MOUSE = (
     ("click", "Select; on the arrow, open or close"),
     ("double click", "Read the object, jump in a trace"),
+    ("click", "On a key below, the key; on a count, filter"),
     ("wheel", "Scroll"),
 )
 FILTER_NOTES = (

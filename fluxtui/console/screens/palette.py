@@ -50,13 +50,16 @@ class CommandList(VirtualList[Command], can_focus=False):
         name.truncate(max(0, width - key.cell_len - 1), overflow="ellipsis", pad=True)
         return Strip([*segments(name, self.app.console), *segments(key, self.app.console)])
 
+    def clicked(self, line: Command, x: int, clicks: int) -> None:
+        self.action_activate()
+
     @property
     def is_active(self) -> bool:
         return True
 
 
 class PaletteScreen(ModalScreen[Command | None], inherit_bindings=False):
-    """A field and the commands that match it; Enter runs the one under the bar."""
+    """A field and the commands that match it; Enter runs the one under the bar, a click the one it hits."""
 
     CSS_PATH = stylesheets.path("palette")
     BINDINGS: ClassVar[list[BindingType]] = [*keys.DIALOG, *keys.PICK]

@@ -17,6 +17,8 @@ from textual.widgets import Input, Static
 
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.columns import Brush
+from fluxtui.console.screens.dialogs import hint
+from fluxtui.console.widgets.chrome import Words
 from fluxtui.console.widgets.fields import TextField
 from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.strips import segments
@@ -96,7 +98,7 @@ class PlanScreen(ModalScreen[None], inherit_bindings=False):
                 )
                 yield Static(words, id="plan-protected")
                 yield TextField(id="plan-name", compact=True)
-            yield Static(self._hint(), id="plan-hint")
+            yield Words(self._hint(), id="plan-hint")
 
     def on_mount(self) -> None:
         self.query_one(Input if self.plan.protected else PlanList).focus()
@@ -115,13 +117,10 @@ class PlanScreen(ModalScreen[None], inherit_bindings=False):
     def _hint(self, words: str = "") -> Text:
         palette = self._brush.palette
         if words:
-            return Text.assemble((words, palette.ink), ("   esc ", palette.key), ("close", palette.muted))
+            return Text(f"{words}   ", palette.ink).append_text(hint([("escape", "close")], palette))
         if not self.plan.targets:
             return self._hint("Nothing can be done.")
-        verb = self.plan.action.value
-        return Text.assemble(
-            ("enter ", palette.key), (f"{verb}   ", palette.muted), ("esc ", palette.key), ("leave it", palette.muted)
-        )
+        return hint([("enter", self.plan.action.value), ("escape", "leave it")], palette)
 
     @on(Input.Submitted)
     @on(VirtualList.Activated)
@@ -129,7 +128,7 @@ class PlanScreen(ModalScreen[None], inherit_bindings=False):
         if self._started or not self.plan.targets:
             return
         if self.plan.protected and self.query_one(Input).value.split() != list(self.plan.protected):
-            self.query_one("#plan-hint", Static).update(
+            self.query_one("#plan-hint", Words).update(
                 Text("That is not the name; nothing was done.", self._brush.palette.error)
             )
             return
@@ -161,7 +160,7 @@ class PlanScreen(ModalScreen[None], inherit_bindings=False):
         self._tell(summary(ended) if len(ended) >= total else f"{len(ended)} of {total} done")
 
     def _tell(self, words: str) -> None:
-        self.query_one("#plan-hint", Static).update(self._hint(words))
+        self.query_one("#plan-hint", Words).update(self._hint(words))
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -26,7 +26,7 @@ def cluster(line: Line, brush: Brush) -> Iterator[Paragraph]:
     head = Text(f"{brush.glyph(state)} ", brush.state(state))
     said = cluster_words(info, brush)
     yield Paragraph(head.append(said, palette.ink))
-    if info.error and one_line(info.error) != said:
+    if info.error and one_line(info.error) not in said:
         yield Paragraph(Text(one_line(info.error), palette.error if info.is_lost else palette.warning), indent=2)
     yield from _advice(info, brush)
     yield BLANK
@@ -61,7 +61,7 @@ def _advice(info: ClusterInfo, brush: Brush) -> Iterator[Paragraph]:
     """What can be done about a cluster that nothing reconciles or that turns us away."""
     palette = brush.palette
     verbs: tuple[str, ...] = ()
-    if info.phase is Phase.DENIED:
+    if info.phase is Phase.DENIED or info.refused:
         said = "Its credentials are tried again now and then, and at once when its kubeconfig changes."
     elif not info.is_settled or info.is_lost or info.mode not in (Mode.NONE, Mode.UNKNOWN):
         return

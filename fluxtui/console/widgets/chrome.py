@@ -75,6 +75,27 @@ def compose_line(left: Sequence[Bit], right: Sequence[Bit], width: int, gap: int
     return line
 
 
+class Words(Widget, inherit_bindings=False):
+    """A line of text as it is: what can be clicked in it keeps its colours."""
+
+    DEFAULT_CSS = "Words { height: 1; }"
+
+    def __init__(self, text: Text, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.text = text
+
+    def update(self, text: Text) -> None:
+        """Say something else."""
+        self.text = text
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        line = self.text.copy()
+        line.truncate(self.size.width, overflow="ellipsis")
+        strip = Strip(segments(line, self.app.console)).adjust_cell_length(self.size.width)
+        return strip.apply_style(self.rich_style)
+
+
 class Tabs(Widget, inherit_bindings=False):
     """Names in a row of which one is active: the views of the tree, the tabs of the pane."""
 

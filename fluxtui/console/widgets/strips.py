@@ -26,3 +26,14 @@ def segments(text: Text, console: Console) -> list[Segment]:
     style = text.style
     base = style if isinstance(style, Style) else None
     return list(Segment.apply_style(text.render(console, end=""), base))
+
+
+def clickable(text: Text, action: str) -> Text:
+    """The same text; a click on it runs an action of Textual's, such as `screen.help`."""
+    text.stylize(Style(meta={"@click": action}))
+    return text
+
+
+def as_key(text: Text, key: str) -> Text:
+    """The same text; a click on it does what the key does where the focus is. `key` is in Textual's long names."""
+    return clickable(text, f"app.simulate_key({key!r})")
