@@ -92,7 +92,7 @@ class Board(Screen[None], inherit_bindings=False):
         console, saving = self.settings.console, self.settings.console.saver
         rate = min(SAVED_RATE, console.frames_per_second) if saving else console.frames_per_second
         self.pulse = Pulse(self._beat, rate, self._is_behind)
-        self._sums = Pulse(self._sum_up, SAVED_RATE if saving else SUMS_RATE, self._is_behind)
+        self._sums = Pulse(self._sum_up, min(rate, SUMS_RATE), self._is_behind)
         self._late = Pulse(self.flatten, SAVED_RATE if saving else 1 / FLATTEN_PAUSE, self._is_behind)
         self.fleet.mirror.on_change = self.pulse.kick
         self.fleet.mirror.drain()
