@@ -205,10 +205,10 @@ async def test_a_timeout_says_who_should_have_answered(start: Start, renewed: st
         "spec": {"holderIdentity": "kustomize-controller-0", "leaseDurationSeconds": 15, "renewTime": renewed},
     }
     await create(client, lease)
-    async with acting(client, timeout=0.3) as commands:
+    async with acting(client, timeout=3) as commands:
         [outcome] = await commands.run(Action.RECONCILE, [ref("ks", "apps", "east")])
     assert outcome.ending is Ending.TIMEOUT
-    assert outcome.message == f"no result after 0s: kustomize-controller has not handled the request: {why}"
+    assert outcome.message == f"no result after 3s: kustomize-controller has not handled the request: {why}"
 
 
 async def test_a_timeout_says_that_the_cluster_went_away(start: Start) -> None:
