@@ -217,9 +217,10 @@ def palette(variables: Mapping[str, str], *, colour: bool = True) -> Palette:
     )
 
 
-_PLAIN = Style()
-_BOLD = Style(bold=True)
-_DIM = Style(dim=True)
+# Both are said each time: a style laid over another would else keep what that one had.
+_PLAIN = Style(bold=False, dim=False)
+_BOLD = Style(bold=True, dim=False)
+_DIM = Style(bold=False, dim=True)
 _MONOCHROME = Palette(
     ink=_PLAIN,
     strong=_BOLD,
