@@ -123,7 +123,7 @@ class Session:
 
     def _wait_for_cursor(self, text: str) -> None:
         pattern = re.compile(BAR + text.encode())
-        self.console.until(lambda seen: pattern.search(seen) is not None, 5, what=f"the cursor on {text}")
+        self.console.until(lambda seen: pattern.search(seen) is not None, PATIENCE, what=f"the cursor on {text}")
 
     def keys(self, name: str, targets: tuple[float, float]) -> None:
         """Time the cursor."""

@@ -27,6 +27,12 @@ REFUSED_STREAM = 0x7
 INTERNAL_ERROR = 0x2
 
 
+@pytest.fixture(autouse=True)
+def by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the user has disabled."""
+    monkeypatch.delenv("DISABLE_HTTP2", raising=False)
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """The authority of the servers of these tests."""
