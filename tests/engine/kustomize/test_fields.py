@@ -365,6 +365,17 @@ async def test_build_metadata(world: World) -> None:
     assert "PrefixTransformer" in annotations["alpha.config.kubernetes.io/transformations"]
 
 
+async def test_a_kustomization_without_resources_tells_origins(world: World) -> None:
+    options = "namespace: default\ngeneratorOptions: {disableNameSuffixHash: true}\nbuildMetadata: [managedByLabel]\n"
+    generators = f"{options}configMapGenerator: [{{name: a, literals: [k=v]}}]\n"
+    await applied(world, {"deep/kustomization.yaml": generators}, path="deep")
+    a = await world.get("ConfigMap", "a")
+    assert a is not None
+    origin = "configuredIn: kustomization.yaml\nconfiguredBy:\n  apiVersion: builtin\n  kind: ConfigMapGenerator\n"
+    assert a["metadata"]["annotations"] == {"config.kubernetes.io/origin": origin}
+    assert "app.kubernetes.io/managed-by" not in a["metadata"]["labels"]
+
+
 async def test_the_origin_of_an_artifact_is_told(world: World) -> None:
     await world.publish({"a.yaml": config_map("a")})
     source = await world.get("GitRepository", "fleet", "flux-system")

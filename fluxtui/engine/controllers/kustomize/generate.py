@@ -23,6 +23,9 @@ _EMPTY = "_placeholder"
 _REMOTE = ("git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/")
 
 
+_ORIGINS = "originAnnotations"
+
+
 class Additions(msgspec.Struct, frozen=True, kw_only=True):
     """What a Flux Kustomization adds to the kustomization of its path; fields as in its spec."""
 
@@ -58,12 +61,15 @@ def kustomization(directory: str, additions: Additions, ignored: Container[str] 
     local path.
     """
     own = _find(directory)
-    if own and additions == Additions():
-        return {}
     if own:
         with open(own, "rb") as file:
             document = documents.read(file.read(), own)
         if not isinstance(document, dict) or not document:
+            return {}
+        if not document.get("resources"):
+            # So does Flux, whose builder would else take it for an empty one; what generators make shows it.
+            document = {**document, "buildMetadata": [_ORIGINS]}
+        elif additions == Additions():
             return {}
     else:
         own = posixpath.join(directory, NAMES[0])
