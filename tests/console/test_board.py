@@ -26,6 +26,7 @@ from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
 from fluxtui.kube.errors import Forbidden
 from tests.console import world
+from tests.console.live import until
 from tests.console.still import API, APPS, Still, app, board, open_apps
 
 CANARY = Ref("prod-eu", APPS.group, APPS.kind, "flux-system", "apps-canary")
@@ -146,24 +147,23 @@ async def test_news_repaint_only_what_shows_them_and_the_cursor_stays_on_its_obj
         screen.find(APPS)
         await pilot.pause()
         row = screen.fleet_tree.cursor
-        screen.fleet.mirror.upsert("prod-eu", [world.git("another")])
-        await pilot.pause(0.3)
+        ready = world.kustomization("apps", "./apps/production", since=world.ago(seconds=1))
+        screen.fleet.mirror.upsert("prod-eu", [world.git("another"), ready])
+
+        def painted() -> str:
+            return screen.fleet_tree.render_line(screen.fleet_tree.cursor - screen.fleet_tree.scroll_offset.y).text
+
+        await until(pilot, lambda: "✓ ks   apps" in painted())
+        assert "1s" in painted()
         assert here(screen).ref == APPS
         assert screen.fleet_tree.cursor == row + (1 if "another" in names(screen) else 0)
-        ready = world.kustomization("apps", "./apps/production", since=world.ago(seconds=1))
-        screen.fleet.mirror.upsert("prod-eu", [ready])
-        await pilot.pause(0.1)
-        line = screen.fleet_tree.render_line(screen.fleet_tree.cursor - screen.fleet_tree.scroll_offset.y)
-        assert "✓ ks   apps" in line.text
-        assert "1s" in line.text
 
 
 async def test_an_object_that_goes_leaves_the_tree() -> None:
     async with opened() as (pilot, screen):
         screen.find(CANARY)
         screen.fleet.mirror.remove([CANARY])
-        await pilot.pause(0.3)
-        assert "apps-canary" not in names(screen)
+        await until(pilot, lambda: "apps-canary" not in names(screen))
         assert screen.fleet_tree.current is not None
 
 
@@ -187,8 +187,7 @@ async def test_letters_typed_right_behind_the_slash_belong_to_the_filter() -> No
         field = screen.filter_line.field
         for character in "/ks ":
             pilot.app.post_message(_key(pilot, character))
-        await pilot.pause(0.1)
-        assert field.value == "ks "
+        await until(pilot, lambda: field.value == "ks ")
         assert top(pilot) is screen
 
 
@@ -197,21 +196,18 @@ async def test_keys_that_come_in_one_bunch_act_in_their_order() -> None:
         field = screen.filter_line.field
         for key in ("j", "j", "/", "k", "x", "backspace", "s", "enter"):
             pilot.app.post_message(_key(pilot, key))
-        await pilot.pause(0.1)
-        assert field.value == "ks"
+        await until(pilot, lambda: field.value == "ks")
         for key in ("/", "ctrl+u", "h", "r", "enter"):
             pilot.app.post_message(_key(pilot, key))
-        await pilot.pause(0.1)
-        assert field.value == "hr"
+        await until(pilot, lambda: field.value == "hr")
 
 
 async def test_moves_before_a_change_of_focus_are_not_lost() -> None:
     async with opened() as (pilot, screen):
         for key in ("j", "j", "/"):
             pilot.app.post_message(_key(pilot, key))
-        await pilot.pause(0.1)
+        await until(pilot, lambda: screen.focused is screen.filter_line.field)
         assert screen.fleet_tree.cursor == 2
-        assert screen.focused is screen.filter_line.field
 
 
 def _key(pilot: Pilot[None], character: str) -> Any:
