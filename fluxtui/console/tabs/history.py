@@ -30,20 +30,19 @@ def history(obj: Object, brush: Brush) -> list[Paragraph]:
 
 
 def first_bad(obj: Object, brush: Brush, *behind: Paragraph) -> Iterator[Paragraph]:
-    """The revision since which it goes wrong and the last good one, then `behind`; nothing when the latest is good or
-    when both are the same: then no revision is to blame."""
+    """The revision since which it goes wrong and the last good one, then `behind`; nothing when the latest is good,
+    when no good one is known, or when both are the same: then no revision is to blame."""
     found = turn(runs(obj))
     if found is None or not found.bad.revision:
         return
     bad, good = found
-    if good is not None and good.revision == bad.revision:
+    if good is None or good.revision == bad.revision:
         return
     palette = brush.palette
     text = Text(bad.revision, palette.link).append("  is the first bad one", palette.error)
     if bad.first:
         text.append(f", for {long_span(brush.mirror.clock() - bad.first)}", palette.muted)
-    if good is not None:
-        text.append("; ", palette.muted).append(good.revision, palette.link).append(" was good", palette.muted)
+    text.append("; ", palette.muted).append(good.revision, palette.link).append(" was good", palette.muted)
     yield labelled("since", text, brush)
     yield from behind
 
