@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,8 @@ class DriftWatch:
         self._wakes: dict[Key, deque[float]] = {}
         self._streaming: set[tuple[str, str]] = set()
         """(group, kind) of the streams that bring every change at once."""
+        self._kinds: Counter[_Kind] = Counter()
+        """How many objects of each kind are tracked."""
         self._changed = asyncio.Event()
         self._exceeded = False
         self._faulty: set[_Kind] = set()
@@ -115,7 +117,6 @@ class DriftWatch:
                 self._drop(key, change.identity)
             else:
                 self._put(key, change.identity, change.version, change.live)
-        self._changed.set()
 
     def version(self, key: Key, identity: Identity) -> str:
         """The resourceVersion that an object of a Kustomization has now; empty when no stream tells."""
@@ -130,7 +131,6 @@ class DriftWatch:
             self._drop(key, identity)
         self._notes.pop(key, None)
         self._wakes.pop(key, None)
-        self._changed.set()
 
     @contextmanager
     def applying(self, key: Key) -> Iterator[Mapping[Identity, str]]:
@@ -167,7 +167,7 @@ class DriftWatch:
 
     def _adjust(self, client: Client, streams: dict[_Kind, asyncio.Task[None]], group: asyncio.TaskGroup) -> None:
         """Open and close streams, so that they are those of the kinds that are tracked."""
-        wanted = dict.fromkeys(kind for kinds in self._of.values() for kind in kinds.values())
+        wanted = self._kinds
         for kind in [kind for kind in streams if kind not in wanted]:
             streams.pop(kind).cancel()
             self._faulty.discard(kind)
@@ -195,7 +195,7 @@ class DriftWatch:
         uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")
         seen = before is not None and before.seen and before.uid == uid
         found = self._tracked[identity] = _Tracked(key, uid, version, _owners(live), version, seen)
-        self._of.setdefault(key, {})[identity] = (identity.group, api_version, identity.kind)
+        self._count(key, identity, (identity.group, api_version, identity.kind))
         early = self._early.get(key, {}).pop(identity, None)
         if early is not None and early["metadata"].get("uid") == uid:
             found.seen = True
@@ -207,11 +207,27 @@ class DriftWatch:
         if found is not None and found.key == key:
             del self._tracked[identity]
             self._budget.objects += 1
-        kinds = self._of.get(key)
-        if kinds is not None:
-            kinds.pop(identity, None)
-            if not kinds:
-                del self._of[key]
+        self._count(key, identity, None)
+        if not self._of.get(key, True):
+            del self._of[key]
+
+    def _count(self, key: Key, identity: Identity, kind: _Kind | None) -> None:
+        """Note the kind of an object, None for one that is not tracked any more; whoever opens streams hears of kinds
+        that come and go."""
+        kinds = self._of.setdefault(key, {}) if kind is not None else self._of.get(key, {})
+        before = kinds.pop(identity, None)
+        if kind is not None:
+            kinds[identity] = kind
+        if before == kind:
+            return
+        for changed, by in ((kind, 1), (before, -1)):
+            if changed is None:
+                continue
+            self._kinds[changed] += by
+            if self._kinds[changed] == (1 if by > 0 else 0):
+                self._changed.set()
+        if before is not None and not self._kinds[before]:
+            del self._kinds[before]
 
     def _exceed(self, what: str) -> None:
         if not self._exceeded:
