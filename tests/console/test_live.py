@@ -215,8 +215,9 @@ async def test_an_engine_is_started_and_stopped_from_the_console_and_its_state_s
             await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
             await pilot.press("y")
             await until(pilot, lambda: any("engine starts" in line for line in shown(screen)))
-            await until(pilot, lambda: any("embedded engine" in line for line in shown(screen)))
+            # A message passes, a state stays.
             await until(pilot, lambda: any("It goes on when" in message for message in messages(pilot.app)))
+            await until(pilot, lambda: any("embedded engine" in line for line in shown(screen)))
             assert control.engines.pid(context)
             await pilot.press("ctrl+e")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
