@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 DIRECTORY_MODE, FILE_MODE, EXECUTABLE_MODE = 0o750, 0o600, 0o700
-ENTRY_LIMIT = 100_000
-SIZE_LIMIT = 1 << 30
+ENTRY_LIMIT = 1_000_000
+SIZE_LIMIT = 4 << 30
 """Most entries, and bytes of content, an archive may hold."""
 _CHUNK = 1 << 18
 

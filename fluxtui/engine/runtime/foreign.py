@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fluxtui.api.source import Artifact
 
-SIZE_LIMIT = 1 << 30
+SIZE_LIMIT = 4 << 30
 """Most bytes of an artifact."""
 TIMEOUT, CONNECT_TIMEOUT = 60.0, 10.0
 """Seconds a download may take, and seconds to a connection."""
