@@ -16,7 +16,7 @@ from fluxtui.kube.kubeconfig import Context
 from tests.ports import free_port
 
 MISSING = "KUBEBUILDER_ASSETS is not set: no real kube-apiserver to test against"
-_READY_WITHIN = 60.0
+_READY_WITHIN = 180.0
 
 
 def assets() -> Path | None:
@@ -26,8 +26,11 @@ def assets() -> Path | None:
 
 
 @contextmanager
-def running(binaries: Path, state: Path) -> Iterator[Context]:
-    """Start etcd and kube-apiserver on free ports of loopback, with all data in `state`; ends both."""
+def running(binaries: Path, state: Path, *flags: str) -> Iterator[Context]:
+    """Start etcd and kube-apiserver on free ports of loopback, with all data in `state`; ends both.
+
+    `flags` are more of kube-apiserver's.
+    """
     etcd, peer, port = free_port(), free_port(), free_port()
     token = secrets.token_hex(16)
     key = state / "sa.key"
@@ -59,6 +62,7 @@ def running(binaries: Path, state: Path) -> Iterator[Context]:
             "--endpoint-reconciler-type=none",
             "--disable-admission-plugins=ServiceAccount",
             "--profiling=false",
+            *flags,
         ],
     )
     processes = []

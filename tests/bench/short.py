@@ -24,7 +24,7 @@ BUDGETS: dict[str, float] = {
     "get": 2.2,
     "get of many": 6.0,
     "sync": 5.5,
-    "key": 10.0,
+    "key": 14.0,
     "filter key": 30.0,
     "event": 0.7,
     "rest": 15.0,

@@ -131,7 +131,7 @@ async def test_a_dead_cluster_does_not_hide_the_others(start: Start, tmp_path: P
     await drifted(fleet.clients["east"])
     await fleet.clusters["west"].faults.set("refuse")
     tree = write(tmp_path / "tree", apps__a=config("a", k="v"))
-    result = await fleet.run("diff", "ks", "apps", "--path", str(tree / "apps"), "-o", "json", "--timeout", "5s")
+    result = await fleet.run("diff", "ks", "apps", "--path", str(tree / "apps"), "-o", "json", "--timeout", "30s")
     said = json.loads(result.stdout)
     assert [(item["cluster"], item["name"], item["problems"]) for item in said["items"]] == [("east", "apps", [])]
     assert {change["name"]: change["action"] for change in said["items"][0]["changes"]} == {

@@ -82,7 +82,7 @@ async def test_named_checks(world: World, impatient: None) -> None:
     await world.kustomization("apps", healthChecks=[check])
     absent = {**check, "name": "absent", "apiVersion": "apps/v1"}
     # On a busy machine a second may not be enough to apply it.
-    await world.kustomization("other", healthChecks=[absent], timeout="1s", retryInterval="1s")
+    await world.kustomization("other", healthChecks=[absent], timeout="3s", retryInterval="1s")
     async with world.running():
         await world.ready("apps")
         await world.settled("other", "HealthCheckFailed", "[Deployment/default/absent status: 'NotFound']")
