@@ -133,7 +133,7 @@ class _Performance:
                     async with asyncio.timeout(FIND_WITHIN):
                         return await self._list(client)
                 except TimeoutError:
-                    return Trouble(client.id, f"no answer within {FIND_WITHIN:g}s")
+                    return Trouble(client.id, f"no answer within {FIND_WITHIN:g} s")
                 except KubeError as error:
                     return Trouble(client.id, str(error))
 

@@ -65,7 +65,7 @@ async def ask_all(contexts: Sequence[Context], within: float, ask: Callable[[Cli
                 async with asyncio.timeout(within), Client(context, request_timeout=within) as client:
                     found[context.id] = await ask(client)
             except TimeoutError:
-                found[context.id] = Trouble(context.id, f"no answer within {within:g}s")
+                found[context.id] = Trouble(context.id, f"no answer within {within:g} s")
             except KubeError as error:
                 found[context.id] = Trouble(context.id, str(error))
 

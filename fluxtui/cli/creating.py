@@ -124,7 +124,7 @@ async def _apply(where: Selection, making: Making, obj: Object, first: Sequence[
                     await put(client, each, audit, force=making.force_conflicts)
                 made = await put(client, obj, audit, force=making.force_conflicts)
         except TimeoutError:
-            raise KubeError(f"no answer within {_WRITE_WITHIN:g}s") from None
+            raise KubeError(f"no answer within {_WRITE_WITHIN:g} s") from None
         cluster = f"{client.id} " * where.several
         click.echo(f"► {cluster}{subject}: {made}, waiting for the controller", err=True)
         resource = await client.resource_for(obj)
