@@ -100,8 +100,8 @@ class Session:
         figures.add("memory after sync", console.resident(), "MB", target=320)
 
     def rest(self, seconds: float) -> None:
-        """Without events."""
-        self.console.drain(3)
+        """Without events, once versions are known and what came with the start is done."""
+        self.console.drain(15)
         cpu, written = self.console.load(seconds)
         self.figures.add("CPU without events", cpu, "%", target=0.5)
         self.figures.add("written to the terminal without events", written / 1000, "kB/s")
@@ -202,7 +202,7 @@ def everything(fleet: FakeFleet, directory: Path, figures: Figures, echo: float)
     with session(fleet, directory, figures, echo, 120) as live:
         live.sync(bare)
         fleet.order("delay", seconds=0)
-        live.rest(10)
+        live.rest(40)
         live.open_rows()
         live.keys("quiet", (5, 20))
         for rate, targets, cpu in ((500, (12, 35), 12), (2000, (20, 50), 25)):

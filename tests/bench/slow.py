@@ -25,7 +25,7 @@ def slow_line(fleet: FakeFleet, directory: Path, figures: Figures, samples: int,
             live = Session(console, fleet, figures, 0.0, samples)
             live.open_rows()
             with live.events(rate, hot=True):
-                _, written = console.load(6)
+                _, written = console.load(24)
                 waits = [wait + ROUND_TRIP for wait in console.moves(walk(samples), gaps, patience=20)]
         figures.add(f"{name}: written at {rate:g} events/s", written / 1000, "kB/s", note=f"line: {BITS / 8000:g} kB/s")
         figures.add(f"{name}: key, p50", statistics.median(waits) * 1000, "ms", note="300 ms of it the line itself")
