@@ -7,7 +7,6 @@ from pathlib import Path
 from fluxtui.console import keys
 
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- keys -->\n", "<!-- /keys -->"
 
 
 def table() -> str:
@@ -21,12 +20,18 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(text: str) -> str:
-    """The README with the table between its marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + table() + END + after
+def with_part(text: str, name: str, part: str) -> str:
+    """A text with `part` between the marks of that name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + part + end + after
+
+
+def write(name: str, part: str) -> None:
+    """Put `part` between the marks of that name in the README."""
+    README.write_text(with_part(README.read_text(), name, part))
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    write("keys", table())

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from fluxtui import config
 from fluxtui.cli.main import cli
-from tests.readme import README, with_table
+from tests.readme import README, table, with_part
 
 TEXT = README.read_text()
 
 
 def test_the_key_table_is_the_consoles() -> None:
-    assert with_table(TEXT) == TEXT, "run python -m tests.readme"
+    assert with_part(TEXT, "keys", table()) == TEXT, "run python -m tests.readme"
 
 
 def test_pictures_and_links_exist() -> None:

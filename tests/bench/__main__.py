@@ -1,11 +1,11 @@
 """The bench.
 
-python -m tests.bench                 every figure, a table, and build/bench.json (some six minutes)
+python -m tests.bench                 every figure, a table, and build/bench.json (some ten minutes)
 python -m tests.bench --short         a minute for CI: exit code 1 when a budget is broken
 python -m tests.bench --only PART     start, verbs, live, stalls, far, slow, real; repeatable
 python -m tests.bench --soak MINUTES  500 events a second with churn, for so long
 python -m tests.bench --rest MINUTES  at rest on a real kube-apiserver ($KUBEBUILDER_ASSETS) with 2,000 objects
-python -m tests.bench --markdown      the table for the README, from build/bench.json
+python -m tests.bench --readme        the table in the README, from build/bench.json
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests import apiserver
+from tests import apiserver, readme
 from tests.bench import far, live, slow, starts
 from tests.bench import figures as figuring
 from tests.bench.figures import Figures
@@ -36,15 +36,15 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=PARTS, help="a part of the figures; repeatable")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="memory and stalls over a long time")
     parser.add_argument("--rest", type=float, metavar="MINUTES", help="requests at rest on a real API server")
-    parser.add_argument("--markdown", action="store_true", help="the README's table from the last run")
+    parser.add_argument("--readme", action="store_true", help="write the README's table from the last run")
     parser.add_argument("--clusters", type=int, default=100)
     parser.add_argument("--objects", type=int, default=500, help="of each cluster")
     parser.add_argument("--output", type=Path, default=RESULT, help="where the JSON goes")
     asked = parser.parse_args()
     # Whoever ends the bench early still gets what was measured.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if asked.markdown:
-        sys.stdout.write(figuring.markdown(*figuring.read(asked.output)))
+    if asked.readme:
+        readme.write("figures", figuring.markdown(*figuring.read(asked.output)))
         return 0
     with tempfile.TemporaryDirectory(prefix="fluxtui-bench-") as name:
         directory = Path(name)
