@@ -16,8 +16,7 @@ ECHO = 0.155
 """Seconds from exec to an answered key of the echo app on the machine the targets were set on."""
 _PACED = frozenset({"s", "ms", "%"})
 _SHORT = (
-    "exec to a usable frame, warm",
-    "exec to a usable frame, cold cache",
+    "exec to ",
     "first cluster's objects",
     "fluxtui get",
     "sync of",
@@ -32,6 +31,7 @@ _SHORT = (
     "key, 2000 events/s all over, p95",
     "filter key",
     "longest stall",
+    "CPU on it at rest",
 )
 """How the names of those begin that the README tells."""
 
