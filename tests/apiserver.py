@@ -36,7 +36,38 @@ def running(binaries: Path, state: Path, *flags: str) -> Iterator[Context]:
     key = state / "sa.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     (state / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-    commands = (
+    etcd_command, server_command = _commands(binaries, state, (etcd, peer, port), key)
+    processes = []
+    try:
+        for command in (etcd_command, [*server_command, *flags]):
+            log = (state / f"{Path(command[0]).name}.log").open("wb")
+            with log:
+                processes.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
+        server = f"https://127.0.0.1:{port}"
+        _wait(server, token, processes, state)
+        yield Context(
+            "real",
+            "real",
+            "/test/config",
+            server,
+            cluster={"server": server, "insecure-skip-tls-verify": True},
+            user={"token": token},
+        )
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _commands(binaries: Path, state: Path, ports: tuple[int, int, int], key: Path) -> tuple[list[str], list[str]]:
+    """How etcd and kube-apiserver are started. `ports` are those of etcd, its peers, and the server."""
+    etcd, peer, port = ports
+    return (
         [
             str(binaries / "etcd"),
             "--unsafe-no-fsync",
@@ -62,34 +93,8 @@ def running(binaries: Path, state: Path, *flags: str) -> Iterator[Context]:
             "--endpoint-reconciler-type=none",
             "--disable-admission-plugins=ServiceAccount",
             "--profiling=false",
-            *flags,
         ],
     )
-    processes = []
-    try:
-        for command in commands:
-            log = (state / f"{Path(command[0]).name}.log").open("wb")
-            with log:
-                processes.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
-        server = f"https://127.0.0.1:{port}"
-        _wait(server, token, processes, state)
-        yield Context(
-            "real",
-            "real",
-            "/test/config",
-            server,
-            cluster={"server": server, "insecure-skip-tls-verify": True},
-            user={"token": token},
-        )
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-        for process in processes:
-            try:
-                process.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _wait(server: str, token: str, processes: list[subprocess.Popen[bytes]], state: Path) -> None:

@@ -6,14 +6,13 @@ last time. That is the one place where bursts are folded.
 
 from __future__ import annotations
 
-import heapq
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fluxtui.api.kinds import BY_KIND, Category
+from fluxtui.fleet.alarms import Alarms
 from fluxtui.fleet.branches import Branch
 from fluxtui.fleet.clusters import ClusterInfo
 from fluxtui.fleet.refs import Ref
@@ -66,8 +65,7 @@ class Mirror:
         self._dependents: defaultdict[Ref, set[Ref]] = defaultdict(set)
         self._lost: dict[tuple[str, str, str], float] = {}
         self._turning: set[tuple[str, str, str]] = set()
-        self._due: list[tuple[float, Ref]] = []
-        self._due_at: dict[Ref, float] = {}
+        self._alarms = Alarms()
         self._changes = Changes(set(), set(), set(), False)
         self._kicked = False
 
@@ -165,15 +163,12 @@ class Mirror:
         for key in [key for key in self._turning if now - self._lost[key] > LOST_AFTER]:
             self._turning.discard(key)
             self._judge_again(_of_kind(self._members, *key))
-        while self._due and self._due[0][0] < now:
-            due, ref = heapq.heappop(self._due)
-            if self._due_at.get(ref) == due:
-                del self._due_at[ref]
-                if ref in self.rows:
-                    self._judge_again((ref,))
-                    self._remember_due(self.rows[ref], now)
+        while (ref := self._alarms.due(now)) is not None:
+            if ref in self.rows:
+                self._judge_again((ref,))
+                self._alarms.set(ref, next_change(self.rows[ref], now))
         turning = [self._lost[key] + LOST_AFTER for key in self._turning]
-        return min([*turning, self._due[0][0] if self._due else math.inf])
+        return min([*turning, self._alarms.next])
 
     def drain(self) -> Changes:
         """Everything that changed since the last call."""
@@ -244,7 +239,7 @@ class Mirror:
                 self._link(previous, present=False)
             self._link(row, present=True)
         self._count(row, previous)
-        self._remember_due(row, now)
+        self._alarms.set(ref, next_change(row, now))
         self._changes.rows.add(ref)
         self._changed(structure=moved)
         if moved and ref in self.on_moved:
@@ -305,13 +300,6 @@ class Mirror:
         if row.owner in self.rows:
             owner = self.rows[row.owner]
             self._revisions[owner.ref.cluster, owner.category] += 1
-
-    def _remember_due(self, row: Row, now: float) -> None:
-        """Each row waits at most once: a wait that ends too early looks again, so only an earlier one is added."""
-        due = next_change(row, now)
-        if due < self._due_at.get(row.ref, math.inf):
-            self._due_at[row.ref] = due
-            heapq.heappush(self._due, (due, row.ref))
 
     def _changed(self, *, structure: bool) -> None:
         if structure and not self._changes.structure:
