@@ -23,11 +23,11 @@ from tests.console.still import API, APPS, Still
 
 async def test_two_objects_of_one_name_in_two_clusters_are_never_confused() -> None:
     async with opened() as (pilot, screen):
-        screen.go_to(APPS)
+        screen.journey.go_to(APPS)
         await pilot.press("y")
         await pilot.pause()
         assert "31c09ab2" in pane_text(screen)
-        screen.go_to(US_APPS)
+        screen.journey.go_to(US_APPS)
         await pilot.pause()
         assert "suspend: true" in pane_text(screen)
         assert shown(screen).ref == US_APPS
@@ -89,7 +89,7 @@ async def test_what_a_cluster_refuses_is_said_in_the_tab(monkeypatch: pytest.Mon
 
 async def test_enter_in_the_trace_jumps_and_history_leads_back() -> None:
     async with opened() as (pilot, screen):
-        screen.go_to(CANARY)
+        screen.journey.go_to(CANARY)
         await pilot.press("t", "tab")
         await pilot.pause()
         await pilot.press("home", "enter")

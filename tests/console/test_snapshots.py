@@ -147,7 +147,7 @@ def test_forbidden(snap_compare: Snap, size: tuple[int, int]) -> None:
 @sizes
 def test_unreachable(snap_compare: Snap, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[Any]) -> None:
-        board(pilot).go_to(Ref("edge-07", APPS.group, APPS.kind, APPS.namespace, APPS.name))
+        board(pilot).journey.go_to(Ref("edge-07", APPS.group, APPS.kind, APPS.namespace, APPS.name))
         await settled(pilot)
 
     assert snap_compare(app(fleet()), terminal_size=size, run_before=look)
@@ -172,7 +172,7 @@ def test_truncated(snap_compare: Snap, size: tuple[int, int]) -> None:
 
     async def at_the_end(pilot: Pilot[Any]) -> None:
         screen = board(pilot)
-        screen.go_to(APPS)
+        screen.journey.go_to(APPS)
         await pilot.press("right")
         screen.find(children[1999].ref)
         await pilot.press("up", "down")
@@ -255,7 +255,7 @@ def test_suspend_form(snap_compare: Snap) -> None:
 def test_suspended_object_offers_resume(snap_compare: Snap) -> None:
     async def ask(pilot: Pilot[Any]) -> None:
         screen = board(pilot)
-        screen.go_to(Ref("prod-us", APPS.group, APPS.kind, "flux-system", "apps"))
+        screen.journey.go_to(Ref("prod-us", APPS.group, APPS.kind, "flux-system", "apps"))
         screen.actions.start(Action.RECONCILE)
         await settled(pilot)
 

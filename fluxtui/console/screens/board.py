@@ -1,4 +1,4 @@
-"""The board: header, filter and views, tree and pane, footer, and how news of the fleet become paint."""
+"""The board: header, filter and views, tree and pane, footer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from fluxtui.console import folding, keys, notices
-from fluxtui.console.backlog import has_backlog
 from fluxtui.console.columns import Brush
 from fluxtui.console.footer import footer
 from fluxtui.console.glyphs import glyphs
 from fluxtui.console.headline import header
-from fluxtui.console.pulse import Pulse
 from fluxtui.console.screens.details import Details
+from fluxtui.console.screens.news import News
 from fluxtui.console.start import Start
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.chrome import Bar, Tabs
@@ -30,18 +29,6 @@ from fluxtui.fleet.query import Query, QueryError
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.tree import Tree
 
-FLATTEN_PAUSE = 0.22
-"""Seconds between two flattenings that only news ask for."""
-SUMS_RATE = 4
-"""Repaints of counts a second, above and in the tree, that only news ask for: faster than that nobody reads them."""
-LINES_A_BEAT = 5
-"""Lines after which news wait for another pause: the more of the screen changes, the rarer it does."""
-UNSEEN = -0.7
-"""By how much of it a pause is longer after news of nothing in sight: they cost nothing, and the next may be seen."""
-SAVED_RATE = 1
-"""Repaints of news a second on a slow line."""
-SAVED_TICK = 10.0
-"""Seconds between looks at clock and ages there."""
 DEEPEST = 8
 """Branches that are opened at most on the way to a match."""
 WIDE = 110
@@ -75,8 +62,8 @@ class Board(Screen[None], inherit_bindings=False):
         self._problem = ""
         self._looked = False
         self._opened: set[Ref] = set()
-        self._events = (0.0, 0)
-        self._rate = 0.0
+        self.rate = 0.0
+        """Objects that came in a second, of late."""
 
     def compose(self) -> ComposeResult:
         yield Bar(self.brush.palette, id="header")
@@ -89,57 +76,17 @@ class Board(Screen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.details = Details(self, self.pane, self.fleet, self.brush)
-        console, saving = self.settings.console, self.settings.console.saver
-        rate = min(SAVED_RATE, console.frames_per_second) if saving else console.frames_per_second
-        self.pulse = Pulse(self._beat, rate, self._is_behind)
-        self._sums = Pulse(self._sum_up, min(rate, SUMS_RATE), self._is_behind)
-        self._late = Pulse(self.flatten, SAVED_RATE if saving else 1 / FLATTEN_PAUSE, self._is_behind)
-        self.fleet.mirror.on_change = self.pulse.kick
-        self.fleet.mirror.drain()
+        self.news = News(self)
         self.set_filter(self.filter_text)
-        self.set_interval(SAVED_TICK if saving else 1.0, self._tick)
+        self.set_interval(self.news.every, self.news.tick)
         self.show_footer()
 
     def on_unmount(self) -> None:
-        self.pulse.stop()
-        self._sums.stop()
-        self._late.stop()
+        self.news.stop()
         self.details.stop()
-        self.fleet.mirror.on_change = _nothing
-
-    # News
-
-    def _is_behind(self) -> bool:
-        """Whether the terminal is still busy with what was painted before: news can wait, keys can't."""
-        return has_backlog(self.app)
-
-    def _beat(self) -> float:
-        """Take in what changed since the last beat and repaint the lines that show it; how many pauses that costs."""
-        changes = self.fleet.mirror.drain()
-        if changes.structure or (changes.rows and self.brush.tree.depends_on_states(self.shape)):
-            self._late.kick()
-        self._sums.kick()
-        painted = self.fleet_tree.check(lambda line: line.ref in changes.rows or line.ref in changes.branches)
-        self.details.news(changes)
-        return painted / LINES_A_BEAT if painted else UNSEEN
-
-    def _sum_up(self) -> None:
-        """Repaint what is counted: the header, and lines that stand for many objects."""
-        self.fleet_tree.check(lambda line: line.ref is None)
-        self.show_header()
-
-    def _tick(self) -> None:
-        """Once a second: the clock, ages, and the rate of news."""
-        now, count = self.fleet.mirror.clock(), self.fleet.mirror.events
-        before, known = self._events
-        self._rate = (count - known) / (now - before) if before and now > before else 0.0
-        self._events = (now, count)
-        self.fleet_tree.check()
-        self.show_header()
-        self.details.tick()
 
     def flatten(self) -> None:
-        """Compute the lines anew: at once when the user asked for it, through `_late` when news did."""
+        """Compute the lines anew: at once when the user asked for it, later when `news` did."""
         mirror = self.fleet.mirror
         if not self._looked and mirror.rows:
             self._looked = True
@@ -166,7 +113,7 @@ class Board(Screen[None], inherit_bindings=False):
         left, right = header(
             self.brush,
             self.size.width,
-            self._rate,
+            self.rate,
             read_only=console.read_only,
             seconds=not console.saver,
             marks=len(self.fleet_tree.marks),
@@ -284,10 +231,14 @@ class Board(Screen[None], inherit_bindings=False):
             if standing:
                 self.fleet_tree.go_to(standing[-1].key)
 
+    @on(FilterLine.Left)
+    def _left_filter(self) -> None:
+        self.set_focus(self.fleet_tree)
+
+    @on(DetailPane.Wished)
+    def _wished(self, event: DetailPane.Wished) -> None:
+        self.details.grant(event.wish)
+
     @on(FleetTree.Marked)
     def _marked(self) -> None:
         self.show_header()
-
-
-def _nothing() -> None:
-    """A screen that is gone wants no news."""

@@ -17,7 +17,6 @@ from fluxtui.console.screens.board import Board
 from fluxtui.console.screens.journey import Journey
 from fluxtui.console.start import Start
 from fluxtui.console.themes import Palette
-from fluxtui.console.widgets.filterline import FilterLine
 from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.pane import DetailPane
 from fluxtui.console.working import in_worker
@@ -92,10 +91,6 @@ class FleetScreen(Board, inherit_bindings=False):
     def _chose_tab(self, event: DetailPane.TabChosen) -> None:
         self.action_tab(event.tab)
 
-    @on(DetailPane.Wished)
-    def _wished(self, event: DetailPane.Wished) -> None:
-        self.details.grant(event.wish)
-
     @on(VirtualList.Activated, "#tree")
     def _enter(self) -> None:
         self.journey.visit()
@@ -105,7 +100,7 @@ class FleetScreen(Board, inherit_bindings=False):
     def _jump(self) -> None:
         piece = self.pane.document.current
         if piece and isinstance(piece.target, Ref):
-            self.go_to(piece.target)
+            self.journey.go_to(piece.target)
 
     def action_switch_pane(self) -> None:
         self.set_focus(self.pane.document if self.fleet_tree.has_focus else self.fleet_tree)
@@ -124,10 +119,6 @@ class FleetScreen(Board, inherit_bindings=False):
 
     # Moving about
 
-    def go_to(self, ref: Ref) -> None:
-        """Put the cursor on an object, noting where we were; says so when it has no line."""
-        self.journey.go_to(ref)
-
     def action_history(self, direction: int) -> None:
         self.journey.step(direction)
 
@@ -138,10 +129,6 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_filter(self) -> None:
         self.set_focus(self.pane.search() if self.focused is self.pane.document else self.filter_line.field)
-
-    @on(FilterLine.Left)
-    def _left_filter(self) -> None:
-        self.set_focus(self.fleet_tree)
 
     def action_only(self, text: str) -> None:
         """Filter by this alone; the same once more: by nothing."""
