@@ -9,27 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from hpack import Decoder, Encoder, HPACKError
+from hpack import Encoder
 
-from fluxtui.kube import frames
+from fluxtui.kube import frames, headerblocks
 from fluxtui.kube.exchange import STREAM_WINDOW, Exchange
 from fluxtui.kube.failures import Http1Required, Refused
 from fluxtui.kube.frames import Frame, ProtocolError
+from fluxtui.kube.headerblocks import HeaderBlocks
+from fluxtui.kube.outbox import Outbox
+from fluxtui.kube.vigil import Vigil
 
-QUIET = 30.0
-"""Seconds of silence after which a connection is asked whether it is alive, or closed if nobody uses it."""
-PATIENCE = 15.0
-"""Seconds for the answer to that; both as client-go has them."""
 _WINDOW = 16 << 20
 """Bytes that may be under way on a connection."""
 _STREAMS = 100
 """Streams at once until the server tells its own limit."""
-_HEADERS = 256 << 10
-"""Bytes of the headers of an answer, unpacked."""
-_PIECES = 32
-"""Frames that one block of headers may come in."""
-_BATCH = 16
-"""Frames that are written together, at most."""
 _LAST_STREAM = 1 << 30
 
 Header = tuple[bytes, bytes, bool]
@@ -41,11 +34,10 @@ class Session(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
         self._ended = asyncio.Event()
         self._reader = frames.FrameReader()
         self._encoder = Encoder()
-        self._decoder = Decoder(max_header_list_size=_HEADERS)
+        self._blocks = HeaderBlocks()
         self._exchanges: dict[int, Exchange] = {}
         self._next = 1
         self._retired = False
@@ -54,13 +46,8 @@ class Session(asyncio.Protocol):
         self._window = frames.WINDOW
         self._first_window = frames.WINDOW
         self._owed = 0
-        self._out: list[bytes] = []
-        self._paused = False
-        self._block: list[bytes] = []
-        self._block_head: Frame | None = None
-        self._heard = self._loop.time()
-        self._pinged = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._out = Outbox()
+        self._vigil = Vigil(self._ask, self._give_up)
 
     # what its users want
 
@@ -84,7 +71,7 @@ class Session(asyncio.Protocol):
         self._exchanges[stream] = exchange
         # Packing letters costs more time than the bytes it saves.
         block = self._encoder.encode(headers, huffman=False)
-        self._write(frames.header_block(stream, block, 0 if has_body else frames.END_STREAM, self._largest))
+        self._out.write(frames.header_block(stream, block, 0 if has_body else frames.END_STREAM, self._largest))
         return exchange
 
     async def send(self, exchange: Exchange, body: bytes) -> None:
@@ -94,34 +81,33 @@ class Session(asyncio.Protocol):
             size = min(len(body) - at, self._window, exchange.window, self._largest)
             if exchange.error is not None:
                 raise exchange.error.with_traceback(None)
-            if size <= 0 or self._paused:
+            if size <= 0 or self._out.is_paused:
                 await exchange.news()
                 continue
             last = frames.END_STREAM if at + size == len(body) else 0
-            self._write(frames.frame(frames.DATA, last, exchange.stream, body[at : at + size]))
+            self._out.write(frames.frame(frames.DATA, last, exchange.stream, body[at : at + size]))
             self._window -= size
             exchange.window -= size
             at += size
-            if len(self._out) > _BATCH:
-                self._flush()
+            self._out.relieve()
         exchange.is_sent = at == len(body)
 
     def credit(self, stream: int, size: int) -> None:
         """Let the server send so many bytes more on a stream, or on the connection (0)."""
-        self._write(frames.number(frames.WINDOW_UPDATE, stream, size))
+        self._out.write(frames.number(frames.WINDOW_UPDATE, stream, size))
 
     def end(self, exchange: Exchange, code: int) -> None:
         """Forget an exchange; tell the server to stop if it has not ended it."""
         if self._exchanges.pop(exchange.stream, None) is None:
             return
         if code != frames.NO_ERROR:
-            self._write(frames.number(frames.RST_STREAM, exchange.stream, code))
+            self._out.write(frames.number(frames.RST_STREAM, exchange.stream, code))
         if self._retired and not self._exchanges:
             self.abort()
 
     def suspect(self, since: float) -> None:
         """Use it for nothing new if the server has said nothing at all since then."""
-        if self._heard <= since:
+        if self._vigil.heard <= since:
             self.retire()
 
     def retire(self) -> None:
@@ -133,11 +119,7 @@ class Session(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; closing TLS in order would wait for the server's word, for as long as half a minute."""
         self._retired = True
-        if self._transport is not None:
-            self._write(frames.frame(frames.GOAWAY, 0, 0, bytes(8)))
-            self._flush()
-            if self._transport is not None:
-                self._transport.abort()
+        self._out.abort(frames.frame(frames.GOAWAY, 0, 0, bytes(8)))
 
     @property
     def is_ended(self) -> bool:
@@ -153,48 +135,46 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._out.open(transport)
         hello = {
             frames.ENABLE_PUSH: 0,
             frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-            frames.MAX_HEADER_LIST_SIZE: _HEADERS,
+            frames.MAX_HEADER_LIST_SIZE: headerblocks.LARGEST,
         }
-        self._write(frames.PREFACE + frames.settings(hello))
+        self._out.write(frames.PREFACE + frames.settings(hello))
         self.credit(0, _WINDOW - frames.WINDOW)
-        self._timer = self._loop.call_later(QUIET, self._look)
+        self._vigil.begin()
 
     def data_received(self, data: bytes) -> None:
         """Frames, or pieces of them."""
-        self._heard = self._loop.time()
-        self._pinged = False
+        self._vigil.hear()
         try:
             for each in self._reader.feed(data):
                 handle = _HANDLERS.get(each.kind)
-                if self._block_head is not None and each.kind != frames.CONTINUATION:
+                if self._blocks.is_open and each.kind != frames.CONTINUATION:
                     raise ProtocolError("a block of headers is interrupted")
                 if handle is not None:
                     handle(self, each)
         except ProtocolError as error:
-            self._write(frames.frame(frames.GOAWAY, 0, 0, bytes(4) + error.code.to_bytes(4, "big")))
+            self._out.write(frames.frame(frames.GOAWAY, 0, 0, bytes(4) + error.code.to_bytes(4, "big")))
             self._lose(error)
             self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is closed, by whomever."""
-        self._transport = None
+        self._out.close()
         self._retired = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._vigil.end()
         self._lose(error or ConnectionResetError())
         self._ended.set()
 
     def pause_writing(self) -> None:
         """The network is slower than we are."""
-        self._paused = True
+        self._out.is_paused = True
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        self._paused = False
+        self._out.is_paused = False
         self._wake()
 
     # inside
@@ -207,34 +187,17 @@ class Session(asyncio.Protocol):
         for exchange in self._exchanges.values():
             exchange.wake()
 
-    def _write(self, data: bytes) -> None:
-        """Send with all else of this turn of the loop."""
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out.append(data)
+    def _ask(self) -> bool:
+        """Ask whether the server is alive; not on a connection that nobody uses, which is closed."""
+        if not self._exchanges:
+            self.abort()
+            return False
+        self._out.write(frames.frame(frames.PING, 0, 0, bytes(8)))
+        return True
 
-    def _flush(self) -> None:
-        data = b"".join(self._out)
-        self._out.clear()
-        if data and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def _look(self) -> None:
-        """Close what nobody uses, ask whether what is silent is alive, and give up what does not answer."""
-        silent = self._loop.time() - self._heard
-        pause = max(QUIET - silent, QUIET / 10)
-        if silent >= QUIET:
-            if not self._exchanges:
-                self.abort()
-                return
-            if self._pinged:
-                self._lose(ConnectionResetError())
-                self.abort()
-                return
-            self._pinged = True
-            self._write(frames.frame(frames.PING, 0, 0, bytes(8)))
-            pause = PATIENCE
-        self._timer = self._loop.call_later(pause, self._look)
+    def _give_up(self) -> None:
+        self._lose(ConnectionResetError())
+        self.abort()
 
     # frames
 
@@ -258,35 +221,10 @@ class Session(asyncio.Protocol):
         return self._exchanges.get(got.stream)
 
     def _on_headers(self, got: Frame) -> None:
-        self._known(got)
-        self._block_head, self._block = got, [frames.unpadded(got)]
-        if got.flags & frames.END_HEADERS:
-            self._on_block()
-
-    def _on_continuation(self, got: Frame) -> None:
-        head = self._block_head
-        if head is None or head.stream != got.stream:
-            raise ProtocolError("headers that continue nothing")
-        self._block.append(got.payload)
-        if len(self._block) > _PIECES:
-            raise ProtocolError("headers without end", frames.ENHANCE_YOUR_CALM)
-        if got.flags & frames.END_HEADERS:
-            self._on_block()
-
-    def _on_block(self) -> None:
-        """A complete block of headers, which is to be read even if nobody wants it: the next ones build on it."""
-        head, self._block_head = self._block_head, None
-        assert head is not None
-        try:
-            headers = [(each[0], each[1]) for each in self._decoder.decode(b"".join(self._block), raw=True)]
-        except HPACKError:
-            raise ProtocolError("headers that cannot be unpacked", frames.COMPRESSION_ERROR) from None
-        exchange = self._known(head)
-        if exchange is not None:
-            exchange.head(
-                ((_bytes(name), _bytes(value)) for name, value in headers),
-                is_last=bool(head.flags & frames.END_STREAM),
-            )
+        exchange = self._known(got)
+        headers = self._blocks.feed(got)
+        if headers is not None and exchange is not None:
+            exchange.head(headers, is_last=self._blocks.is_last)
 
     def _on_reset(self, got: Frame) -> None:
         exchange, code = self._known(got), frames.read_number(got.payload)
@@ -320,7 +258,7 @@ class Session(asyncio.Protocol):
                     self._first_window = value
                 case frames.MAX_FRAME_SIZE:
                     self._largest = min(max(value, frames.FRAME), 1 << 20)
-        self._write(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._out.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._wake()
 
     def _on_push(self, got: Frame) -> None:
@@ -328,7 +266,7 @@ class Session(asyncio.Protocol):
 
     def _on_ping(self, got: Frame) -> None:
         if not got.flags & frames.ACK:
-            self._write(frames.frame(frames.PING, frames.ACK, 0, got.payload))
+            self._out.write(frames.frame(frames.PING, frames.ACK, 0, got.payload))
 
     def _on_goaway(self, got: Frame) -> None:
         """The server ends the connection; what it will not look at any more can be asked elsewhere."""
@@ -350,7 +288,7 @@ class Session(asyncio.Protocol):
 _HANDLERS = {
     frames.DATA: Session._on_data,
     frames.HEADERS: Session._on_headers,
-    frames.CONTINUATION: Session._on_continuation,
+    frames.CONTINUATION: Session._on_headers,
     frames.RST_STREAM: Session._on_reset,
     frames.SETTINGS: Session._on_settings,
     frames.PUSH_PROMISE: Session._on_push,
@@ -358,7 +296,3 @@ _HANDLERS = {
     frames.GOAWAY: Session._on_goaway,
     frames.WINDOW_UPDATE: Session._on_window,
 }
-
-
-def _bytes(text: bytes | str) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("latin-1")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fluxtui.kube import exchange, session
+from fluxtui.kube import exchange, session, vigil
 from fluxtui.kube.client import Client
 from fluxtui.kube.errors import Conflict, Silent, Unreachable
 from fluxtui.kube.liveness import Liveness
@@ -342,28 +342,27 @@ async def test_a_frozen_server_is_noticed_by_the_question_for_its_life(connect: 
 
 
 async def test_a_silent_connection_is_pinged_and_given_up(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "QUIET", 0.05)
-    monkeypatch.setattr(session, "PATIENCE", 30.0)
+    monkeypatch.setattr(vigil, "QUIET", 0.05)
+    monkeypatch.setattr(vigil, "PATIENCE", 30.0)
     peer = Peer()
     peer.handle = hold
     async with connect(peer) as client, client.stream("/watch") as stream:
         assert await next_chunk(stream) == b"first\n"
         # What answers is left alone.
-        held = _sessions(client)[0]
-        await until(lambda: peer.connections[0].pings == 1 and not held._pinged)
-        monkeypatch.setattr(session, "PATIENCE", 0.05)
+        held = _sessions(client)[0]._vigil
+        await until(lambda: peer.connections[0].pings == 1 and not held.has_asked)
+        monkeypatch.setattr(vigil, "PATIENCE", 0.05)
         peer.frozen = True
-        quiet_at = held._heard + 0.06
+        quiet_at = held.heard + 0.06
         await until(lambda: asyncio.get_running_loop().time() > quiet_at)
-        assert held._timer is not None
-        held._timer.cancel()
-        held._look()
+        held.end()
+        held.look()
         with pytest.raises(Unreachable, match="the connection was cut"):
             await next_chunk(stream)
 
 
 async def test_an_unused_connection_is_closed(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "QUIET", 0.05)
+    monkeypatch.setattr(vigil, "QUIET", 0.05)
     peer = Peer()
     async with connect(peer) as client:
         await client.version()
