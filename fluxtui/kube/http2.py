@@ -87,7 +87,7 @@ class Http2:
         for session in sessions:
             session.abort()
         for session in sessions:
-            await session.ended()
+            await session.ended.wait()
 
     def _headers(self, request: Request) -> list[Header]:
         made: list[Header] = [
@@ -108,7 +108,7 @@ class Http2:
         for known, session in self._sessions:
             if known is not context:
                 session.retire()
-        self._sessions = [(known, session) for known, session in self._sessions if not session.is_ended]
+        self._sessions = [(known, session) for known, session in self._sessions if not session.ended.is_set()]
         return next((session for _, session in self._sessions if session.has_room), None)
 
     async def _session(self, context: ssl.SSLContext | bool) -> Session:
@@ -133,7 +133,7 @@ class Http2:
             self._sessions.append((context, made))
             if self._generation != generation:
                 made.abort()
-                await made.ended()
+                await made.ended.wait()
                 raise ConnectionResetError
             return made
 

@@ -13,6 +13,7 @@ from hpack import Encoder
 
 from fluxtui.kube import frames, headerblocks
 from fluxtui.kube.exchange import STREAM_WINDOW, Exchange
+from fluxtui.kube.exchanges import Exchanges
 from fluxtui.kube.failures import Http1Required, Refused
 from fluxtui.kube.frames import Frame, ProtocolError
 from fluxtui.kube.headerblocks import HeaderBlocks
@@ -23,23 +24,22 @@ _WINDOW = 16 << 20
 """Bytes that may be under way on a connection."""
 _STREAMS = 100
 """Streams at once until the server tells its own limit."""
-_LAST_STREAM = 1 << 30
 
 Header = tuple[bytes, bytes, bool]
 """Name, value, and whether it shall stay out of the compression's memory."""
 
 
 class Session(asyncio.Protocol):
-    """An open connection; `begin` an exchange, `retire` it, `abort` it, `ended` waits for its end."""
+    """An open connection; `begin` an exchange, `retire` it, `abort` it, wait until it has `ended`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
+        self.ended = asyncio.Event()
+        """Set when the connection is closed."""
         self._reader = frames.FrameReader()
         self._encoder = Encoder()
         self._blocks = HeaderBlocks()
-        self._exchanges: dict[int, Exchange] = {}
-        self._next = 1
+        self._exchanges = Exchanges()
         self._retired = False
         self._limit = _STREAMS
         self._largest = frames.FRAME
@@ -54,21 +54,21 @@ class Session(asyncio.Protocol):
     @property
     def is_fresh(self) -> bool:
         """Whether nothing was asked on it yet."""
-        return self._next == 1
+        return self._exchanges.next == 1
 
     @property
     def has_room(self) -> bool:
         """Whether another exchange may begin."""
-        return not self._retired and len(self._exchanges) < self._limit and self._next < _LAST_STREAM
+        return not self._retired and len(self._exchanges) < self._limit and self._exchanges.has_numbers
 
     def begin(
         self, headers: Sequence[Header], *, has_body: bool, limit: float, is_stream: bool, idle: float | None
     ) -> Exchange:
         """Send a request's headers; the rest as `Exchange` says. Only while it `has_room`."""
-        stream, self._next = self._next, self._next + 2
+        stream = self._exchanges.next
         exchange = Exchange(self, stream, self._first_window, limit=limit, is_stream=is_stream, idle=idle)
         exchange.is_sent = not has_body
-        self._exchanges[stream] = exchange
+        self._exchanges.add(exchange)
         # Packing letters costs more time than the bytes it saves.
         block = self._encoder.encode(headers, huffman=False)
         self._out.write(frames.header_block(stream, block, 0 if has_body else frames.END_STREAM, self._largest))
@@ -98,7 +98,7 @@ class Session(asyncio.Protocol):
 
     def end(self, exchange: Exchange, code: int) -> None:
         """Forget an exchange; tell the server to stop if it has not ended it."""
-        if self._exchanges.pop(exchange.stream, None) is None:
+        if not self._exchanges.forget(exchange.stream):
             return
         if code != frames.NO_ERROR:
             self._out.write(frames.number(frames.RST_STREAM, exchange.stream, code))
@@ -120,15 +120,6 @@ class Session(asyncio.Protocol):
         """Close at once; closing TLS in order would wait for the server's word, for as long as half a minute."""
         self._retired = True
         self._out.abort(frames.frame(frames.GOAWAY, 0, 0, bytes(8)))
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the connection is closed."""
-        return self._ended.is_set()
-
-    async def ended(self) -> None:
-        """Return when the connection is closed."""
-        await self._ended.wait()
 
     # asyncio.Protocol
 
@@ -157,7 +148,7 @@ class Session(asyncio.Protocol):
                     handle(self, each)
         except ProtocolError as error:
             self._out.write(frames.frame(frames.GOAWAY, 0, 0, bytes(4) + error.code.to_bytes(4, "big")))
-            self._lose(error)
+            self._exchanges.lose(error)
             self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -165,8 +156,8 @@ class Session(asyncio.Protocol):
         self._out.close()
         self._retired = True
         self._vigil.end()
-        self._lose(error or ConnectionResetError())
-        self._ended.set()
+        self._exchanges.lose(error or ConnectionResetError())
+        self.ended.set()
 
     def pause_writing(self) -> None:
         """The network is slower than we are."""
@@ -175,17 +166,9 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It has caught up."""
         self._out.is_paused = False
-        self._wake()
+        self._exchanges.wake()
 
     # inside
-
-    def _lose(self, error: Exception) -> None:
-        for exchange in self._exchanges.values():
-            exchange.lost(error)
-
-    def _wake(self) -> None:
-        for exchange in self._exchanges.values():
-            exchange.wake()
 
     def _ask(self) -> bool:
         """Ask whether the server is alive; not on a connection that nobody uses, which is closed."""
@@ -196,13 +179,13 @@ class Session(asyncio.Protocol):
         return True
 
     def _give_up(self) -> None:
-        self._lose(ConnectionResetError())
+        self._exchanges.lose(ConnectionResetError())
         self.abort()
 
     # frames
 
     def _on_data(self, got: Frame) -> None:
-        exchange = self._known(got)
+        exchange = self._exchanges.known(got)
         size = len(got.payload)
         self._owed += size
         if self._owed >= _WINDOW // 2:
@@ -214,23 +197,17 @@ class Session(asyncio.Protocol):
         if got.flags & frames.END_STREAM:
             exchange.last()
 
-    def _known(self, got: Frame) -> Exchange | None:
-        """The exchange of a frame; None when it is over for us. Raises ProtocolError for one that never was."""
-        if not got.stream % 2 or got.stream >= self._next:
-            raise ProtocolError("a frame of a stream that was not begun")
-        return self._exchanges.get(got.stream)
-
     def _on_headers(self, got: Frame) -> None:
-        exchange = self._known(got)
+        exchange = self._exchanges.known(got)
         headers = self._blocks.feed(got)
         if headers is not None and exchange is not None:
             exchange.head(headers, is_last=self._blocks.is_last)
 
     def _on_reset(self, got: Frame) -> None:
-        exchange, code = self._known(got), frames.read_number(got.payload)
+        exchange, code = self._exchanges.known(got), frames.read_number(got.payload)
         if exchange is None or exchange.is_over:
             return
-        self._exchanges.pop(got.stream, None)
+        self._exchanges.forget(got.stream)
         match code:
             case frames.REFUSED_STREAM:
                 exchange.fail(Refused())
@@ -253,13 +230,12 @@ class Session(asyncio.Protocol):
                 case frames.INITIAL_WINDOW_SIZE:
                     if value > frames.LARGEST_WINDOW:
                         raise ProtocolError("a window larger than allowed", frames.FLOW_CONTROL_ERROR)
-                    for exchange in self._exchanges.values():
-                        exchange.window += value - self._first_window
+                    self._exchanges.widen(value - self._first_window)
                     self._first_window = value
                 case frames.MAX_FRAME_SIZE:
                     self._largest = min(max(value, frames.FRAME), 1 << 20)
         self._out.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
-        self._wake()
+        self._exchanges.wake()
 
     def _on_push(self, got: Frame) -> None:
         raise ProtocolError("a push that was not wanted")
@@ -271,16 +247,15 @@ class Session(asyncio.Protocol):
     def _on_goaway(self, got: Frame) -> None:
         """The server ends the connection; what it will not look at any more can be asked elsewhere."""
         last = frames.read_number(got.payload) & frames.LARGEST_WINDOW
-        for stream in [stream for stream in self._exchanges if stream > last]:
-            self._exchanges.pop(stream).lost(Refused())
+        self._exchanges.refuse(last)
         self.retire()
 
     def _on_window(self, got: Frame) -> None:
         more = frames.read_number(got.payload) & frames.LARGEST_WINDOW
         if not got.stream:
             self._window += more
-            self._wake()
-        elif (exchange := self._known(got)) is not None:
+            self._exchanges.wake()
+        elif (exchange := self._exchanges.known(got)) is not None:
             exchange.window += more
             exchange.wake()
 
