@@ -14,6 +14,7 @@ from fluxtui.console.tabs.layout import BLANK, heading, labelled, words
 from fluxtui.console.widgets.document import Paragraph
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.lines import Line
+from fluxtui.fleet.mirror import NO_COUNTS
 from fluxtui.fleet.text import one_line
 
 
@@ -22,7 +23,8 @@ def cluster(line: Line, brush: Brush) -> Iterator[Paragraph]:
     palette = brush.palette
     info = brush.mirror.clusters[line.cluster]
     counts = brush.tree.counts(line)
-    state = cluster_state(info, counts)
+    # Of the cluster alone: its objects are counted below.
+    state = cluster_state(info, NO_COUNTS)
     head = Text(f"{brush.glyph(state)} ", brush.state(state))
     said = cluster_words(info, brush)
     yield Paragraph(head.append(said, palette.ink))
