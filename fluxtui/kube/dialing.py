@@ -52,18 +52,33 @@ async def dial(host: str, port: int, context: ssl.SSLContext, server_name: str, 
     loop = asyncio.get_running_loop()
     found = await _addresses(host, port)
     made = await start_connection(found, happy_eyeballs_delay=_HEAD_START, interleave=1, socket_factory=watched_socket)
+    shaking = asyncio.create_task(
+        loop.create_connection(protocol, sock=made, ssl=context, server_hostname=server_name or host)
+    )
     try:
-        transport, spoken = await loop.create_connection(
-            protocol, sock=made, ssl=context, server_hostname=server_name or host
-        )
+        await asyncio.wait([shaking])
     except BaseException:
-        made.close()
+        await _break_off(made, shaking)
         raise
+    transport, spoken = shaking.result()
     tls: Any = transport.get_extra_info("ssl_object")
     if tls.selected_alpn_protocol() == ALPN:
         return spoken
     transport.abort()
     return None
+
+
+async def _break_off(made: socket.socket, shaking: asyncio.Task[tuple[asyncio.Transport, Any]]) -> None:
+    """End a handshake by what the network could do to it, too.
+
+    Were it cancelled, asyncio would close TLS in order: it would wait half a minute for the server's word, or, if the
+    handshake had not begun, for its end.
+    """
+    with contextlib.suppress(OSError):
+        made.shutdown(socket.SHUT_RDWR)
+    await asyncio.wait([shaking])
+    if shaking.exception() is None:
+        shaking.result()[0].abort()
 
 
 async def _addresses(host: str, port: int) -> list[AddressInfo]:
