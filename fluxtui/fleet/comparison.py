@@ -5,10 +5,6 @@ Building takes seconds of pure computing, which would stall every key; and who s
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import signal
 import time
 from collections.abc import Sequence
 
@@ -19,9 +15,7 @@ from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.text import lines, one_line
 from fluxtui.kube.kubeconfig import IN_CLUSTER, Context
-
-MOST_OUTPUT = 32 << 20
-"""Bytes read of an answer."""
+from fluxtui.kube.programs import ProgramError, execute
 
 
 class ComparisonError(Exception):
@@ -109,51 +103,19 @@ async def compare(context: Context, subject: Ref, program: Sequence[str] = ()) -
     ]
     command += context_arguments(context)
     began, started = time.time(), time.monotonic()
-    output, errors = await _run(command)
     try:
-        answer = msgspec.json.decode(output, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        said = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        finished = await execute(command[0], command[1:])
+    except ProgramError as error:
+        raise ComparisonError(str(error)) from error
+    said = finished.errors.strip().rpartition("\n")[2]
+    try:
+        answer = msgspec.json.decode(finished.output, type=_Answer)
+    except msgspec.DecodeError:
         raise ComparisonError(one_line(said) or "`fluxtui diff` gave no answer") from None
     found = [item for item in answer.items if item.cluster in (context.id, context.name)] or answer.items
     if len(found) != 1:
         complaints = [one_line(error.get("message", "")) for error in answer.errors]
-        said = errors.decode(errors="replace").strip().rpartition("\n")[2]
         raise ComparisonError(next(filter(None, complaints), "") or one_line(said) or f"{subject} was not compared")
     item = found[0]
     problems = tuple(lines(problem).strip() for problem in item.problems)
     return Comparison(subject, item.revision, item.changes, problems, began, time.monotonic() - started)
-
-
-async def _run(command: Sequence[str]) -> tuple[bytes, bytes]:
-    """What a program prints on both of its outputs."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ComparisonError(f"{command[0]} can't be started: {error.strerror or error}") from error
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        output, errors = await asyncio.gather(_read(process.stdout), _read(process.stderr))
-        await process.wait()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        raise
-    return output, errors
-
-
-async def _read(stream: asyncio.StreamReader) -> bytes:
-    found = bytearray()
-    while chunk := await stream.read(1 << 16):
-        found += chunk
-        if len(found) > MOST_OUTPUT:
-            raise ComparisonError(f"what would change takes more than {MOST_OUTPUT >> 20} MiB to tell")
-    return bytes(found)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,30 +30,38 @@ def server_context(authority: Authority) -> ssl.SSLContext:
     return authority.server_context("server", "IP:127.0.0.1")
 
 
-async def _give_up(url: str, context: ssl.SSLContext, turns: int) -> None:
+async def _give_up(peer: Peer, dialled: Callable[[], Coroutine[None, None, Session | None]], turns: int) -> None:
     """Dial, and think better of it after so many turns of the loop."""
-    where = urlsplit(url)
-    dialing = asyncio.create_task(dial(str(where.hostname), where.port or 0, context, "", Session))
+    dialing = asyncio.create_task(dialled())
     for _ in range(turns):
         await asyncio.sleep(0)
     dialing.cancel()
     with suppress(asyncio.CancelledError):
-        made = await dialing
-        assert made is not None
-        made.abort()
-        await made.ended.wait()
+        await _hang_up(await dialing)
+    # By then the server has taken the one before it, too.
+    await _hang_up(await dialled())
+    await until(lambda: not any(connection.is_open for connection in peer.connections))
 
 
-async def test_a_dial_that_is_cancelled_leaves_no_connection(
-    authority: Authority, server_context: ssl.SSLContext
+async def _hang_up(made: Session | None) -> None:
+    assert made is not None
+    made.abort()
+    await made.ended.wait()
+
+
+@pytest.mark.parametrize("turns", range(20))
+def test_a_dial_that_is_cancelled_leaves_no_connection(
+    authority: Authority, server_context: ssl.SSLContext, turns: int
 ) -> None:
-    """Whatever it has come to: TCP, TLS or the first frames. What is left when its loop ends is warned of, and fails."""
+    """Whatever it has come to: TCP, TLS or the first frames. What its loop leaves open is warned of, and fails."""
     context = ssl.create_default_context(cadata=authority.certificate.decode())
     context.set_alpn_protocols(["h2"])
     peer = Peer()
-    async with peer.running(server_context):
-        for turns in (*range(30), *range(30), 1000):
-            await asyncio.to_thread(asyncio.run, _give_up(peer.url, context, turns))
-        gc.collect()
-        await until(lambda: not any(connection.is_open for connection in peer.connections))
-    assert peer.connections
+
+    async def run() -> None:
+        async with peer.running(server_context):
+            where = urlsplit(peer.url)
+            await _give_up(peer, partial(dial, str(where.hostname), where.port or 0, context, "", Session), turns)
+
+    asyncio.run(run())
+    gc.collect()

@@ -23,7 +23,7 @@ import msgspec
 
 from fluxtui.engine.adapters.git_access import Remote, environment
 from fluxtui.engine.adapters.git_refs import PEELED, Reference, ReferenceError, Target, known, patterns, resolve
-from fluxtui.engine.adapters.programs import ProgramError, execute
+from fluxtui.kube.programs import ProgramError, execute
 
 if TYPE_CHECKING:
     import git

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from fluxtui.engine.adapters.programs import Finished, ProgramError, execute
+from fluxtui.kube.programs import Finished, ProgramError, execute
 
 _PGP = "-----BEGIN PGP SIGNATURE-----"
 _SSH = "-----BEGIN SSH SIGNATURE-----"

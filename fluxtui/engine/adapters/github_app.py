@@ -25,8 +25,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from fluxtui.engine.adapters.programs import ProgramError, execute
 from fluxtui.engine.adapters.web import WebError, ask
+from fluxtui.kube.programs import ProgramError, execute
 
 APP_ID = "githubAppID"
 OWNER = "githubAppInstallationOwner"

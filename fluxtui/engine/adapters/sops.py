@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fluxtui.engine.adapters.clouds import federation
 from fluxtui.engine.adapters.clouds.tokens import Account, CloudError
-from fluxtui.engine.adapters.programs import ProgramError, execute
+from fluxtui.kube.programs import ProgramError, execute
 
 FORMATS = ("binary", "dotenv", "ini", "json", "yaml")
 _MARKS = {

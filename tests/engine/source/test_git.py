@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from fluxtui.engine.adapters import git as adapter
-from fluxtui.engine.adapters import programs
 from fluxtui.engine.adapters.git import (
     AuthenticationFailed,
     EmptyRepository,
@@ -22,7 +21,8 @@ from fluxtui.engine.adapters.git import (
 )
 from fluxtui.engine.adapters.git_access import AccessError, environment, remote
 from fluxtui.engine.adapters.git_refs import Reference, ReferenceError
-from fluxtui.engine.adapters.programs import Finished
+from fluxtui.kube import programs
+from fluxtui.kube.programs import Finished
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
 

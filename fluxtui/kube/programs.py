@@ -1,11 +1,11 @@
-"""Programs of the machine the engine uses: run with a clean environment, bounded, ended with all they started."""
+"""Programs of the machine: run without a terminal, bounded, ended with all they started."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,9 +28,13 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 async def execute(
-    program: str, arguments: Sequence[str], env: dict[str, str], cwd: Path, stdin: Path | None = None
+    program: str,
+    arguments: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: Path | None = None,
 ) -> Finished:
-    """Run a program to its end; its input is a file or nothing.
+    """Run a program to its end; its input is a file or nothing, its environment and directory are ours if not given.
 
     It is killed with all its children when the caller is cancelled or it prints too much. Raises ProgramError.
     """
