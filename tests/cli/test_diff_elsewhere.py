@@ -52,6 +52,27 @@ async def test_another_cluster(start: Start, tmp_path: Path) -> None:
     assert (result.exit_code, "✗ " in result.stdout) == (2, True)
 
 
+@pytest.mark.parametrize("user", [{}, {"as": "somebody", "as-groups": ["people"]}])
+async def test_the_service_account_is_one_of_the_other_cluster(
+    start: Start, tmp_path: Path, user: dict[str, Any]
+) -> None:
+    fleet = await start("east", "west")
+    east, west = fleet.clusters["east"], fleet.clusters["west"]
+    kubeconfig = west.kubeconfig()
+    kubeconfig["users"][0]["user"] |= user
+    await secret(fleet.clients["east"], "far", value=yaml.safe_dump(kubeconfig).encode())
+    far = spec(kubeConfig={"secretRef": {"name": "far"}}, serviceAccountName="deployer")
+    await create(fleet.clients["east"], flux("ks", "apps", spec=far))
+    tree = write(tmp_path / "tree", apps__a=config("a", k="v"))
+    # Whether it could be impersonated here does not matter.
+    east.access.deny("impersonate", "serviceaccounts")
+    west.access.deny("patch", "configmaps")
+    result = await fleet.run("diff", "ks", "apps", "--path", str(tree / "apps"), "--context", "east")
+    assert 'User "system:serviceaccount:flux-system:deployer" cannot patch' in result.stdout
+    assert result.stdout.startswith("► kustomization/flux-system/apps  as deployer\n")
+    assert result.exit_code == 2
+
+
 @pytest.mark.skipif(not has_sops(), reason="there is no sops program")
 async def test_what_is_encrypted_is_compared_and_masked(start: Start, tmp_path: Path) -> None:
     from tests.engine.kustomize.test_decryption import AGE, DECRYPTION, ONLY_DATA, encrypted, manifest

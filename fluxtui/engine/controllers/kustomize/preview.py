@@ -2,7 +2,8 @@
 
 The manifests come from a directory, or from the artifact of the source. Nothing is written to the cluster; what is
 fetched and unpacked goes with the Previewer. Beyond the flux CLI, encrypted manifests are decrypted with the keys of
-the cluster, `spec.kubeConfig` is followed, and the ServiceAccount is impersonated by who may, so that its limits show.
+the cluster, `spec.kubeConfig` is followed, and the ServiceAccount is impersonated by who may, so that its limits show:
+in another cluster it is the user of the kubeconfig who impersonates it, as for the controller.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Previewer:
         reconciler = KustomizationReconciler(cluster)
         spec = {name: value for name, value in (raw.get("spec") or {}).items() if name not in _UNNEEDED}
         account = str(spec.get("serviceAccountName") or "")
-        impersonated = bool(account) and await _may_impersonate(client, raw, account)
+        impersonated = bool(account) and (bool(spec.get("kubeConfig")) or await _may_impersonate(client, raw, account))
         if not impersonated:
             spec.pop("serviceAccountName", None)
         run = _Rehearsal(reconciler, cluster, {**raw, "spec": spec})
@@ -174,8 +175,8 @@ async def previewer(*, strict: bool = True) -> AsyncIterator[Previewer]:
 
 
 async def _may_impersonate(client: Client, raw: Object, account: str) -> bool:
-    """Whether the controller's ServiceAccount can be impersonated, too: only here, and by nobody who is already."""
-    if (raw.get("spec") or {}).get("kubeConfig") or client.context.user.get("as"):
+    """Whether whoever asks may impersonate the ServiceAccount, too: not who impersonates somebody already."""
+    if client.context.user.get("as"):
         return False
     try:
         resource = await client.resource_for(("", "v1", "ServiceAccount"))

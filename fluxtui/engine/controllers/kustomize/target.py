@@ -29,6 +29,7 @@ from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.remote import context_of
 
 _KEYS = ("value", "value.yaml")
+_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
 class TargetError(Exception):
@@ -51,6 +52,10 @@ async def target_of(run: Run) -> Target:
         if spec.kube_config is None:
             return Target(client_for(run.cluster.client, run.key.namespace, account))
         context = await _context(run, spec.kube_config)
+        if account:
+            # The ServiceAccount takes the place of whom the kubeconfig impersonates.
+            user = {name: value for name, value in context.user.items() if name not in _IMPERSONATION}
+            context = msgspec.structs.replace(context, user=user)
         cluster = run.cluster
         remote = GuardedClient(context, lambda: math.inf if cluster.leading else 0.0)
         client = await run.resources.enter_async_context(remote)
