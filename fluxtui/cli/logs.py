@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import click
@@ -33,6 +34,7 @@ _AHEAD = 256
 """Lines that are read of a cluster before those of others are printed."""
 _AGAIN = 2.0
 """Seconds after which a cluster that fell silent is asked again."""
+_ALL = -1
 _COLOURS = {"error": "red", "debug": "bright_black"}
 
 HELP = f"""Print the log lines of Flux's controllers, or of the engine that stands in for them.
@@ -64,7 +66,8 @@ class Filter(msgspec.Struct, frozen=True):
         if self.since and self.since_time:
             raise click.UsageError("--since and --since-time exclude each other")
         since = time.time() - self.since if self.since else self.since_time
-        return Wanted(self.kind, self.name, namespace, self.level or "", since, self.tail)
+        tail = None if self.tail == _ALL else self.tail
+        return Wanted(self.kind, self.name, namespace, self.level or "", since, tail)
 
 
 def _kind(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -91,7 +94,9 @@ filter_options: Option = gathered(
         click.option(
             "--since-time", callback=_moment, default="", metavar="TIME", help="Lines since an RFC 3339 time."
         ),
-        click.option("--tail", type=click.IntRange(min=0), metavar="N", help="The last lines of each log only."),
+        click.option(
+            "--tail", type=click.IntRange(_ALL), metavar="N", help="The last lines of each log only; -1: all."
+        ),
     ),
 )
 
@@ -141,7 +146,7 @@ class _Printer:
         within = self._where.timeout
         try:
             async with Client(context, request_timeout=within) as client:
-                async for line in past_lines(client, self._wanted, self._namespace, within):
+                async for line in past_lines(client, self._wanted, self._namespace, within, self._missed(context)):
                     await queue.put(line)
         except KubeError as error:
             self._hearing.complain(context.id, error)
@@ -156,6 +161,7 @@ class _Printer:
 
         def show(line: ControllerLine) -> None:
             self._hearing.heard(context.id)
+            self._hearing.heard(_pod_of(context, line.source))
             self._print(line)
 
         async with Client(context, request_timeout=within) as client:
@@ -163,11 +169,14 @@ class _Printer:
                 began = time.time()
                 try:
                     await client.alive()
-                    await follow_lines(client, wanted, show, self._namespace, within)
+                    await follow_lines(client, wanted, show, self._namespace, within, self._missed(context))
                 except* KubeError as errors:
                     self._hearing.complain(context.id, _leaf(errors))
                 wanted = msgspec.structs.replace(wanted, since=began, tail=None)
                 await asyncio.sleep(_AGAIN)
+
+    def _missed(self, context: Context) -> Callable[[str, KubeError], None]:
+        return lambda pod, error: self._hearing.complain(_pod_of(context, pod), error)
 
     def _print(self, line: ControllerLine) -> None:
         if self._form == "json":
@@ -179,6 +188,10 @@ class _Printer:
         text = f"{cluster}{_stamp(line.time)} {line.level} {about} - {line.message}"
         colour = _COLOURS.get(line.level)
         click.echo(click.style(text, fg=colour) if colour and output.in_colour() else text)
+
+
+def _pod_of(context: Context, pod: str) -> str:
+    return f"{context.id}: {pod}"
 
 
 async def _drained(queue: Queue) -> Lines:

@@ -30,8 +30,12 @@ _MANAGER = "manager"
 """The controllers' container, where a pod has others beside it."""
 _LOOK = 2.0
 """Seconds between looks for new pods."""
+_INSTANT = 1e-6
 
 Lines = AsyncIterator["ControllerLine"]
+Show = Callable[["ControllerLine"], None]
+Missed = Callable[[str, KubeError], None]
+"""(pod, why its log can't be had)."""
 
 
 class ControllerLine(msgspec.Struct, frozen=True):
@@ -77,12 +81,12 @@ class Unreadable(KubeError):
     """A cluster has nobody whose log could be read from here; `str()` says why."""
 
 
-async def past_lines(client: Client, wanted: Wanted, namespace: str, within: float) -> Lines:
+async def past_lines(client: Client, wanted: Wanted, namespace: str, within: float, missed: Missed) -> Lines:
     """What a cluster's controllers have written, in the order of time; the Leases have to come within so many seconds.
 
-    Raises KubeError.
+    Calls `missed` for each pod whose log the server can't give, as when its node does not answer. Raises KubeError.
     """
-    async with aclosing(merged(await _logs(client, wanted, namespace, within))) as lines:
+    async with aclosing(merged(await _logs(client, wanted, namespace, within, missed))) as lines:
         async for line in lines:
             yield line
 
@@ -107,11 +111,12 @@ async def _push(waiting: list[tuple[float, int, ControllerLine, Lines]], log: Li
 
 
 async def follow_lines(
-    client: Client, wanted: Wanted, show: Callable[[ControllerLine], None], namespace: str, within: float
+    client: Client, wanted: Wanted, show: Show, namespace: str, within: float, missed: Missed
 ) -> None:
     """Call `show` with past lines, then with new ones; pods that come later are followed, too.
 
-    Runs until cancelled. Raises KubeError when the cluster does not answer.
+    Calls `missed` for a pod whose log the server can't give, which is asked for again. Runs until cancelled. Raises
+    KubeError when the cluster does not answer.
     """
     standing = await _standing(client, within)
     if standing.mode is Mode.EMBEDDED:
@@ -119,7 +124,21 @@ async def follow_lines(
             show(line)
         return
     followed: set[str] = set()
+    rest: dict[str, Wanted] = {}
     seen = 0.0
+
+    async def follow(pod: Any, uid: str, lines: Wanted) -> None:
+        try:
+            async for line in _pod(client, pod, lines, namespace, follow=True):
+                show(line)
+                lines = msgspec.structs.replace(lines, since=max(lines.since, line.time + _INSTANT), tail=None)
+        except ApiError as error:
+            if error.status != 404:
+                missed(str(pod["metadata"]["name"]), error)
+        # A container that was restarted has a new log, and kubelets end streams after some hours.
+        rest[uid] = lines
+        followed.discard(uid)
+
     async with asyncio.TaskGroup() as group:
         while True:
             pods = await _pods(client, namespace)
@@ -129,39 +148,29 @@ async def follow_lines(
                 uid = str(pod["metadata"]["uid"])
                 if uid not in followed and _has_run(pod):
                     followed.add(uid)
-                    again = msgspec.structs.replace(wanted, since=seen, tail=None) if seen else wanted
-                    group.create_task(_follow_pod(client, pod, again, show, followed, namespace))
+                    new = msgspec.structs.replace(wanted, since=seen, tail=None) if seen else wanted
+                    group.create_task(follow(pod, uid, rest.get(uid, new)))
             await asyncio.sleep(_LOOK)
             seen = time.time() - _LOOK
 
 
-async def _follow_pod(
-    client: Client,
-    pod: Any,
-    wanted: Wanted,
-    show: Callable[[ControllerLine], None],
-    followed: set[str],
-    namespace: str,
-) -> None:
-    try:
-        async for line in _pod(client, pod, wanted, namespace, follow=True):
-            show(line)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-    finally:
-        # A container that was restarted has a new log.
-        followed.discard(str(pod["metadata"]["uid"]))
-
-
-async def _logs(client: Client, wanted: Wanted, namespace: str, within: float) -> Sequence[Lines]:
+async def _logs(client: Client, wanted: Wanted, namespace: str, within: float, missed: Missed) -> Sequence[Lines]:
     standing = await _standing(client, within)
     if standing.mode is Mode.EMBEDDED:
         return [_engine(client, standing, wanted, follow=False)]
     pods = [pod for pod in await _pods(client, namespace) if _has_run(pod)]
     if not pods:
         raise Unreadable(f"no pod of Flux's controllers in namespace {namespace}")
-    return [_pod(client, pod, wanted, namespace, follow=False) for pod in pods]
+    return [_readable(_pod(client, pod, wanted, namespace, follow=False), pod, missed) for pod in pods]
+
+
+async def _readable(lines: AsyncGenerator[ControllerLine, None], pod: Any, missed: Missed) -> Lines:
+    try:
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
+    except ApiError as error:
+        missed(str(pod["metadata"]["name"]), error)
 
 
 async def _standing(client: Client, within: float) -> Standing:
@@ -178,7 +187,9 @@ def _has_run(pod: Any) -> bool:
     return any("waiting" not in (status.get("state") or {}) or status.get("lastState") for status in statuses)
 
 
-async def _pod(client: Client, pod: Any, wanted: Wanted, namespace: str, *, follow: bool) -> Lines:
+async def _pod(
+    client: Client, pod: Any, wanted: Wanted, namespace: str, *, follow: bool
+) -> AsyncGenerator[ControllerLine, None]:
     name = str(pod["metadata"]["name"])
     containers = [str(each["name"]) for each in pod["spec"].get("containers") or ()]
     container = _MANAGER if len(containers) > 1 and _MANAGER in containers else containers[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -232,7 +233,7 @@ class Client(Connection):
             "container": container,
             "follow": "true" if follow else "",
             "tailLines": "" if tail is None else tail,
-            "sinceSeconds": "" if since is None else max(1, round(since)),
+            "sinceSeconds": "" if since is None else max(1, math.ceil(since)),
             "previous": "true" if previous else "",
             "timestamps": "true" if timestamps else "",
         }

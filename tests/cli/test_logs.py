@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fluxtui.kube.client import Client
+from fluxtui.sandbox.statuses import internal_error
 from tests.cli.conftest import Fleet
 from tests.cli.test_get import watching
 from tests.engine.polling import eventually
-from tests.fleet.live import LEASES, create
-from tests.fleet.test_fleet import deployment
+from tests.fleet.live import LEASES, create, deployment
 
 Start = Callable[..., Awaitable[Fleet]]
 Object = dict[str, Any]
@@ -79,6 +81,7 @@ CHOSEN = [
     ("--level error", ["west failed: no such file"]),
     ("--since 15m", ["west failed: no such file", "west applied again"]),
     ("--tail 0", []),
+    ("--tail -1 --level error", ["west failed: no such file"]),
     ("--name nobody", []),
 ]
 
@@ -146,11 +149,66 @@ async def test_following_goes_on_with_new_pods(start: Start) -> None:
     assert seen.complaints == []
 
 
+def unreachable_node(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the node of east's kustomize-controller not answer; the result ends that."""
+    logs = fleet.clusters["east"].logs
+    lines, broken = logs.lines, [True]
+
+    def failing(pod: Object, query: Mapping[str, str]) -> list[bytes]:
+        if broken and pod["metadata"]["name"].startswith("kustomize-controller"):
+            raise internal_error("dial tcp 10.0.0.7:10250: i/o timeout")
+        return lines(pod, query)
+
+    monkeypatch.setattr(logs, "lines", failing)
+    return broken.clear
+
+
+async def test_a_pod_whose_node_does_not_answer_is_told_beside_the_others(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = await two_clusters(start)
+    unreachable_node(fleet, monkeypatch)
+    result = await fleet.run("logs", "-o", "json")
+    assert messages(result.stdout) == ["east stored", "west failed: no such file", "west applied again"]
+    assert result.stderr.startswith("✗ east: kustomize-controller-")
+    assert "10.0.0.7:10250: i/o timeout" in result.stderr
+    assert result.exit_code == 1
+
+
+async def test_a_pod_whose_node_answers_again_is_followed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = await two_clusters(start)
+    answers = unreachable_node(fleet, monkeypatch)
+    async with watching(fleet, "logs -f -A -o json --context east") as seen:
+        await eventually(lambda: len(seen.lines) == 2 and len(seen.complaints) == 1)
+        answers()
+        await eventually(lambda: len(seen.lines) == 4)
+        assert await seen.interrupt() == 0
+    assert sorted(messages("".join(seen.lines))) == ["east applied", "east health", "east starting", "east stored"]
+    assert "10.0.0.7:10250: i/o timeout" in seen.complaints[0]
+
+
+async def test_seconds_are_rounded_up_for_the_server(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = await two_clusters(start)
+    asked: list[str] = []
+    logs = fleet.clusters["east"].logs
+    lines = logs.lines
+
+    def listening(pod: Object, query: Mapping[str, str]) -> list[bytes]:
+        asked.append(query["sinceSeconds"])
+        return lines(pod, query)
+
+    monkeypatch.setattr(logs, "lines", listening)
+    await fleet.run("logs", "--since", "100.1s", "--context", "east")
+    # What is a second too much is left out here, what the server left out would be missing.
+    assert asked
+    assert min(map(int, asked)) > 100
+
+
 MISTAKES = [
     ("--since 1m --since-time 2026-01-01T00:00:00Z", "exclude each other"),
     ("--since-time yesterday", "not an RFC 3339 time"),
     ("--level loud", "Invalid value for '--level'"),
-    ("--tail -1", "Invalid value for '--tail'"),
+    ("--tail -2", "Invalid value for '--tail'"),
 ]
 
 
