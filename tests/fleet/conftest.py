@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from fluxtui.fleet import collector
 from fluxtui.kube.client import Client
+from fluxtui.kube.liveness import Liveness
 from fluxtui.sandbox.cluster import SandboxCluster
 from tests.fleet.live import context_of, install
 
@@ -28,3 +31,13 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             return cluster, client
 
         yield begin
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at discovery and Leases often: what is tested is what follows."""
+    monkeypatch.setattr(collector, "DISCOVERY_EVERY", 0.2)
+    monkeypatch.setattr(collector, "DISCOVERY_WITHOUT_FLUX", 0.2)
+    monkeypatch.setattr(collector, "LEASES_EVERY", 0.2)
+    quick = functools.partial(Liveness, quiet=0.3, patience=0.3, max_pause=0.5)
+    monkeypatch.setattr("fluxtui.kube.connection.Liveness", quick)

@@ -14,7 +14,9 @@ from fluxtui.api.crds import all_crds
 from fluxtui.api.kinds import BY_KIND, Kind
 from fluxtui.api.meta import REQUESTED_AT
 from fluxtui.config import Settings
+from fluxtui.fleet.clusters import Phase
 from fluxtui.fleet.fleet import Fleet
+from fluxtui.fleet.refs import Ref
 from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.errors import AlreadyExists, NotFound
 from fluxtui.kube.kubeconfig import Context, load
@@ -22,11 +24,14 @@ from fluxtui.kube.resources import Resource
 from fluxtui.kube.watch import watch
 from fluxtui.sandbox.cluster import SandboxCluster
 from tests.engine.polling import eventually
+from tests.fleet.objects import flux, ready, ref
 
 Object = dict[str, Any]
 
 CRDS = all_crds()
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
+KS = {"path": "./", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "fleet"}}
+OWNED = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 
 
 def context_of(cluster: SandboxCluster, tmp_path: Any) -> Context:
@@ -150,6 +155,47 @@ async def controlled(client: Client, *kinds: Kind) -> AsyncIterator[dict[str, Co
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def names(fleet: Fleet, cluster: str = "east") -> set[str]:
+    """The names of a cluster's rows."""
+    return {each.name for each in fleet.mirror.rows if each.cluster == cluster}
+
+
+def phase(fleet: Fleet, cluster: str = "east") -> Phase:
+    """How a cluster is connected."""
+    return fleet.mirror.clusters[cluster].phase
+
+
+def deployment(name: str, *, namespace: str = "web", labels: dict[str, str] | None = None, **notes: str) -> Object:
+    """A Deployment of one Pod; `notes` are what the sandbox is told of it."""
+    template: Object = {
+        "metadata": {
+            "labels": {"app": name},
+            "annotations": {f"sandbox.fluxtui.dev/{key}": value for key, value in notes.items()},
+        },
+        "spec": {"containers": [{"name": "main", "image": "web:1"}]},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }
+
+
+async def applied(client: Client) -> Ref:
+    """A Kustomization with four objects, one of which is not there, and one that crashes."""
+    await create(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}})
+    await create(client, deployment("api", labels=OWNED, behavior="crash", **{"exit-message": "DB_URL is not set"}))
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "web", "labels": OWNED}}
+    await create(client, {**secret, "stringData": {"password": "hunter2"}})
+    unlabelled = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "web"}}
+    await create(client, unlabelled)
+    ids = ("web_api_apps_Deployment", "web_key__Secret", "web_settings__ConfigMap", "web_gone__Service")
+    status = {"inventory": {"entries": [{"id": each, "v": "v1"} for each in ids]}}
+    await create(client, flux("ks", "apps", ready(), spec=KS, status=status))
+    return ref("ks", "apps", "east")
 
 
 def kind_of(obj: Object) -> Kind:

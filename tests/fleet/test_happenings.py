@@ -21,9 +21,8 @@ from fluxtui.fleet.refs import Ref
 from fluxtui.kube.client import Client
 from tests.engine.polling import eventually
 from tests.fleet.conftest import Start
-from tests.fleet.live import create, running
+from tests.fleet.live import KS, applied, create, deployment, names, running
 from tests.fleet.objects import flux, ready, ref
-from tests.fleet.test_fleet import KS, applied, deployment, names
 
 
 def event(kind: str, name: str, namespace: str, reason: str, **more: Any) -> dict[str, Any]:
