@@ -38,7 +38,15 @@ def no_implicit_loop() -> None:
 def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A HOME of the test's own: no kubeconfig, settings file or Git identity of the user reaches a test."""
     home = tmp_path_factory.mktemp("home")
-    for name in ("KUBECONFIG", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "NO_COLOR", "SSH_AUTH_SOCK"):
+    for name in (
+        "KUBECONFIG",
+        "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_STATE_HOME",
+        "NO_COLOR",
+        "SSH_AUTH_SOCK",
+        "DISABLE_HTTP2",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

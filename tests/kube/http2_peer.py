@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -13,6 +14,9 @@ from h2.events import DataReceived, Event, PingReceived, RequestReceived, Stream
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
+from fluxtui.kube.transport import Stream
+
+Connect = Callable[..., Any]
 HELLO = b'{"gitVersion": "v2"}'
 
 
@@ -189,3 +193,19 @@ class Peer:
                 if connection.transport is not None:
                     connection.transport.abort()
             await server.wait_closed()
+
+
+def hold(asked: Asked) -> None:
+    """Answer what is no stream at once, and begin streams."""
+    if "watch" in asked.path:
+        asked.begin()
+        asked.send(b"first\n")
+    else:
+        asked.answer()
+
+
+async def next_chunk(stream: Stream) -> bytes:
+    """The next piece of a stream that goes on."""
+    async for chunk in stream:
+        return chunk
+    raise AssertionError("the stream has ended")

@@ -1,97 +1,23 @@
-"""Applying, pruning and waiting: on the sandbox, and on a real kube-apiserver with the same results."""
+"""Applying: on the sandbox, and on a real kube-apiserver with the same results."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from fluxtui.kube.apply import Applier, ApplyError
 from fluxtui.kube.changes import Action
-from fluxtui.kube.client import Client, PatchType
-from fluxtui.kube.errors import Forbidden, NotFound
-from fluxtui.kube.health import HealthError, wait_until_gone, wait_until_ready
+from fluxtui.kube.client import Client
+from fluxtui.kube.health import wait_until_gone
 from fluxtui.kube.identity import Identity, identity_of
-from fluxtui.kube.inventory import Inventory
-from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.memory import Memory
-from fluxtui.kube.plan import ApplyOptions, Marks
-from fluxtui.kube.prune import PruneError, PruneOptions, prune
-from fluxtui.sandbox.cluster import SandboxCluster
-
-Object = dict[str, Any]
-OWNER = {"example.com/name": "apps", "example.com/namespace": "flux-system"}
-MARKS = Marks(
-    exclude=(("example.com/reconcile", "disabled"),),
-    if_not_present=(("example.com/ssa", "IfNotPresent"),),
-    force=(("example.com/force", "enabled"),),
-    merge=(("example.com/ssa", "Merge"),),
-)
-OPTIONS = ApplyOptions(manager="kustomize-controller", owner=OWNER, marks=MARKS)
-_NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.peers)])
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
-    """An administrator's client."""
-    if request.param == "real":
-        async with Client(request.getfixturevalue("real_server")) as client:
-            yield client
-        return
-    async with SandboxCluster("apply", simulate=False) as cluster:
-        server = {"server": cluster.url}
-        context = Context("sandbox", "sandbox", "/config", cluster.url, cluster=server, user={"token": cluster.token})
-        async with Client(context) as client:
-            yield client
-
-
-@pytest.fixture
-async def namespace(client: Client) -> str:
-    name = f"apply-{next(_NUMBERS)}"
-    obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    await client.create(await client.resource_for(obj), obj)
-    return name
-
-
-def config_map(name: str, namespace: str, data: Any = None, **annotations: str) -> Object:
-    metadata: Object = {"name": name, "namespace": namespace}
-    if annotations:
-        metadata["annotations"] = {f"example.com/{key}": value for key, value in annotations.items()}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data or {"k": "v"}}
-
-
-def deployment(name: str, namespace: str) -> Object:
-    container: Object = {"name": "app", "image": "example.com/app:1", "ports": [{"containerPort": 80}]}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace, "creationTimestamp": None},
-        "spec": {
-            "replicas": 1,
-            "strategy": None,
-            "selector": {"matchLabels": {"app": name}},
-            "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
-        },
-    }
-
-
-async def get(client: Client, obj: Object) -> Object | None:
-    identity = identity_of(obj)
-    try:
-        return await client.get(await client.resource_for(obj), identity.name, identity.namespace)
-    except NotFound:
-        return None
-
-
-async def patch(client: Client, obj: Object, change: Any, manager: str = "kubectl-edit") -> None:
-    identity = identity_of(obj)
-    resource = await client.resource_for(obj)
-    await client.patch(resource, identity.name, identity.namespace, change, type=PatchType.MERGE, field_manager=manager)
+from fluxtui.kube.plan import ApplyOptions
+from fluxtui.kube.prune import PruneOptions, prune
+from tests.kube.applying import MARKS, OPTIONS, OWNER, Object, config_map, deployment, get, patch
 
 
 def counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -343,92 +269,6 @@ async def test_ignored_fields_keep_their_live_value(client: Client, namespace: s
     assert live is not None
     assert live["spec"]["replicas"] == 5
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "example.com/app:2"
-
-
-async def test_prune_takes_its_own_and_nothing_else(client: Client, namespace: str) -> None:
-    applier = Applier(client)
-    objects = [config_map(name, namespace) for name in ("own", "kept", "lost", "living")]
-    changes = await applier.apply(objects, OPTIONS)
-    await patch(client, objects[1], {"metadata": {"annotations": {"example.com/prune": "disabled"}}})
-    await patch(client, objects[2], {"metadata": {"labels": {"example.com/name": "other"}}})
-    living = await get(client, objects[3])
-    assert living is not None
-    stale = changes.inventory | Inventory.of_objects([config_map("absent", namespace)])
-    options = PruneOptions(
-        owner=OWNER, keep=(("example.com/prune", "disabled"),), never=frozenset({living["metadata"]["uid"]})
-    )
-    done = await prune(client, stale, options)
-    assert {change.identity.name: change.action for change in done} == {
-        "own": Action.DELETED,
-        "kept": Action.SKIPPED,
-        "lost": Action.SKIPPED,
-        "living": Action.SKIPPED,
-        "absent": Action.DELETED,
-    }
-    assert [await get(client, obj) is not None for obj in objects] == [False, True, True, True]
-
-
-async def test_prune_leaves_what_another_owner_takes_at_the_same_moment(
-    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    obj = config_map("a", namespace)
-    changes = await Applier(client).apply([obj], OPTIONS)
-    delete = client.delete
-
-    async def overtaken(resource: Any, name: str, *args: Any, **options: Any) -> Any:
-        await patch(client, obj, {"metadata": {"labels": {"example.com/name": "other"}}})
-        return await delete(resource, name, *args, **options)
-
-    monkeypatch.setattr(client, "delete", overtaken)
-    (change,) = await prune(client, changes.inventory, PruneOptions(owner=OWNER))
-    assert change.action is Action.SKIPPED
-    assert await get(client, obj) is not None
-
-
-async def test_prune_goes_on_after_a_failure(client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    objects = [config_map("a", namespace), config_map("b", namespace)]
-    changes = await Applier(client).apply(objects, OPTIONS)
-    delete = client.delete
-
-    async def refusing(resource: Any, name: str, *args: Any, **options: Any) -> Any:
-        if name == "a":
-            raise Forbidden(403, "Forbidden", "not today")
-        return await delete(resource, name, *args, **options)
-
-    monkeypatch.setattr(client, "delete", refusing)
-    with pytest.raises(PruneError) as caught:
-        await prune(client, changes.inventory, PruneOptions(owner=OWNER))
-    assert str(caught.value) == f"delete failed, errors: ConfigMap/{namespace}/a delete failed: not today;"
-    assert [change.identity.name for change in caught.value.changes] == ["b"]
-    assert await get(client, objects[1]) is None
-
-
-async def test_waiting_ends_when_objects_are_ready_or_time_is_up(client: Client, namespace: str) -> None:
-    obj = deployment("web", namespace)
-    await Applier(client).apply([obj, config_map("a", namespace)], OPTIONS)
-    wanted = {identity_of(config_map("a", namespace)): "v1"}
-    await wait_until_ready(client, wanted, 5)
-    wanted = {identity_of(obj): "v1", **wanted, Identity(namespace, "x", "example.com", "Nothing"): "v1"}
-    with pytest.raises(HealthError) as caught:
-        await wait_until_ready(client, wanted, 0.4)
-    assert str(caught.value) == (
-        f"timeout waiting for: [Deployment/{namespace}/web status: 'InProgress', "
-        f"Nothing/{namespace}/x status: 'Unknown': the cluster serves no kind Nothing in example.com/v1]"
-    )
-    resource = await client.resource_for(obj)
-    status = {"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]}
-    await client.patch(resource, "web", namespace, {"status": status}, type=PatchType.MERGE, subresource="status")
-    with pytest.raises(HealthError, match=r"failed early due to stalled resources: .*web status: 'Failed'"):
-        await wait_until_ready(client, {identity_of(obj): "v1"}, 5)
-    with pytest.raises(HealthError, match="termination timeout"):
-        await wait_until_gone(client, {identity_of(obj): "v1"}, 0.2)
-
-
-async def test_a_job_that_deletes_itself_counts_as_done(client: Client, namespace: str) -> None:
-    job = Identity(namespace, "j", "batch", "Job")
-    await wait_until_ready(client, {job: "v1"}, 5, may_vanish={job})
-    with pytest.raises(HealthError, match="status: 'NotFound'"):
-        await wait_until_ready(client, {job: "v1"}, 0.2)
 
 
 async def test_a_cancelled_apply_can_be_repeated(client: Client, namespace: str) -> None:

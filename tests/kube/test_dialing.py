@@ -1,4 +1,4 @@
-"""Connections that are given up while they are made leave nothing behind."""
+"""Connections being made: one for all who wait, by which protocol, and what is left of one that is given up."""
 
 from __future__ import annotations
 
@@ -8,26 +8,18 @@ import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
+from fluxtui.kube.client import Client
 from fluxtui.kube.dialing import dial
+from fluxtui.kube.errors import Unreachable
 from fluxtui.kube.session import Session
-from tests.kube.http2_peer import Peer
-from tests.kube.support import Authority, until
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The authority of the servers of these tests."""
-    return Authority(tmp_path_factory.mktemp("pki"), "dialing-ca")
-
-
-@pytest.fixture(scope="module")
-def server_context(authority: Authority) -> ssl.SSLContext:
-    """What the servers of these tests are certified by."""
-    return authority.server_context("server", "IP:127.0.0.1")
+from tests.kube.http2_peer import Connect, Peer
+from tests.kube.support import Authority, context, serve, until
 
 
 async def _give_up(peer: Peer, dialled: Callable[[], Coroutine[None, None, Session | None]], turns: int) -> None:
@@ -65,3 +57,52 @@ def test_a_dial_that_is_cancelled_leaves_no_connection(
 
     asyncio.run(run())
     gc.collect()
+
+
+async def test_one_dials_for_all_who_wait_and_all_hear_of_its_failure(authority: Authority) -> None:
+    dialled = 0
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dialled
+        dialled += 1
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Client(context(url, certificate_authority_data=authority.data), connect_timeout=0.3) as client:
+            said = await asyncio.gather(*(client.version() for _ in range(20)), return_exceptions=True)
+        assert {str(each) for each in said} == {f"{url.removeprefix('https://')}: no answer within 0.3 s"}
+        assert dialled == 1
+
+
+@pytest.mark.parametrize("is_disabled", [False, True])
+async def test_a_server_that_speaks_both_is_asked_as_the_user_wants(
+    authority: Authority, server_context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, is_disabled: bool
+) -> None:
+    offered: list[Any] = []
+
+    async def hello(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        offered.append(request.transport.get_extra_info("ssl_object").selected_alpn_protocol())
+        return web.json_response({"gitVersion": "v1"})
+
+    if is_disabled:
+        monkeypatch.setenv("DISABLE_HTTP2", "true")
+    server_context.set_alpn_protocols(["http/1.1"])
+    async with (
+        serve(hello, server_context) as url,
+        Client(context(url, certificate_authority_data=authority.data)) as client,
+    ):
+        said = await asyncio.gather(*(client.version() for _ in range(10)))
+    assert [each["gitVersion"] for each in said] == ["v1"] * 10
+    assert set(offered) == {"http/1.1"}
+
+
+async def test_http2_is_not_offered_where_it_is_disabled(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISABLE_HTTP2", "1")
+    peer = Peer()
+    async with connect(peer) as client:
+        with pytest.raises(Unreachable):
+            await client.version()
+    assert not peer.asked

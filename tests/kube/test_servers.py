@@ -21,7 +21,6 @@ from tests.kube.test_faults import context_of, named
 @pytest.fixture(params=["sandbox", *(pytest.param(name, marks=pytest.mark.peers) for name in ("real", "real-http1"))])
 async def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
     """A client of either server; of the real one over HTTP/2, and over what is left without it."""
-    monkeypatch.delenv("DISABLE_HTTP2", raising=False)
     if request.param == "real-http1":
         monkeypatch.setenv("DISABLE_HTTP2", "1")
     if request.param != "sandbox":

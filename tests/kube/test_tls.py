@@ -24,12 +24,6 @@ from tests.kube.support import Authority, context, serve
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """The authority that the clusters of these tests are certified by."""
-    return Authority(tmp_path_factory.mktemp("pki"), "cluster-ca")
-
-
-@pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Another authority."""
     return Authority(tmp_path_factory.mktemp("pki"), "other-ca")
