@@ -25,6 +25,7 @@ class Terminal:
         self.stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
         self._master, slave = pty.openpty()
+        self._name = os.ttyname(slave)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=dict(env), start_new_session=True, close_fds=True
@@ -40,7 +41,8 @@ class Terminal:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(60)
+                # What is still drawn is read: a program can't leave a terminal that takes no more.
+                self.wait(seconds=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(60)
@@ -54,6 +56,16 @@ class Terminal:
     def send(self, keys: str) -> None:
         """Type keys, as the bytes a terminal would send."""
         os.write(self._master, keys.encode())
+
+    def modes(self) -> list[object]:
+        """How the terminal treats what is typed and written: termios' attributes."""
+        return termios.tcgetattr(self._master)
+
+    def hold(self) -> None:
+        """Take no more output, as after ctrl-s: who writes waits."""
+        slave = os.open(self._name, os.O_RDWR | os.O_NOCTTY)
+        termios.tcflow(slave, termios.TCOOFF)
+        os.close(slave)
 
     def read(self, seconds: float) -> bool:
         """Take what the program writes within `seconds`; False when it has closed the terminal."""

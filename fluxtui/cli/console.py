@@ -25,7 +25,7 @@ FILTER narrows the tree at the start, in the language of the console's filter li
 Clusters come from --kubeconfig (files or globs), else from the settings, else from $KUBECONFIG, else from
 ~/.kube/config. Contexts that appear there later join the fleet while it runs.
 
-Exit codes: 0 left by the user; 1 a bug of fluxtui; 2 wrong usage, settings or kubeconfig."""
+Exit codes: 0 left by the user; 1 a bug of fluxtui; 2 wrong usage, settings or kubeconfig; 128 + N ended by signal N."""
 
 
 @click.command(help=HELP)

@@ -13,16 +13,24 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fluxtui.config import Settings, SettingsError
 from fluxtui.kube.kubeconfig import Context
 
+if TYPE_CHECKING:
+    from fluxtui.console.app import ConsoleApp
+
 FRAMES = "120"
 """Textual's own frame rate: keys wait less; data are folded to far fewer flushes elsewhere."""
 SAVING = {"TEXTUAL_FPS": "20", "TEXTUAL_ANIMATIONS": "none", "TEXTUAL_COLOR_SYSTEM": "256"}
 """What Textual is told instead on a slow line: 256 colours need half the bytes."""
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 5.0
+"""Seconds for leaving the terminal in order after a signal; one that takes no more output is left as it is."""
 
 
 class Start(msgspec.Struct, kw_only=True):
@@ -81,8 +89,33 @@ def end_with_terminal(descriptor: int) -> None:
     os._exit(128 + signal.SIGHUP)
 
 
+async def _stay(app: ConsoleApp, *, mouse: bool) -> None:
+    """Run the app until the user leaves or a signal comes. A signal leaves as a key would, so that the terminal is the
+    shell's again; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    # Under nohup it goes on without its terminal.
+    numbers = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    guards: list[threading.Timer] = []
+
+    def leave(number: signal.Signals) -> None:
+        for each in numbers:
+            loop.remove_signal_handler(each)
+        guards.append(threading.Timer(PATIENCE, os._exit, [128 + number]))
+        guards[-1].daemon = True
+        guards[-1].start()
+        app.exit(return_code=128 + number)
+
+    for number in numbers:
+        loop.add_signal_handler(number, leave, number)
+    try:
+        await app.run_async(mouse=mouse)
+    finally:
+        for guard in guards:
+            guard.cancel()
+
+
 def run(start: Start) -> int:
-    """Open the console and stay until the user leaves; returns the exit code.
+    """Open the console and stay until the user leaves; returns the exit code, 128 and its number after a signal.
 
     Raises SettingsError before anything is drawn when the settings can't be used or there is no terminal.
     """
@@ -103,7 +136,7 @@ def run(start: Start) -> int:
     threading.Thread(target=end_with_terminal, args=(0,), name="terminal", daemon=True).start()
     app = ConsoleApp(start)
     with asyncio.Runner(loop_factory=FairLoop) as runner:
-        runner.run(app.run_async(mouse=start.settings.console.mouse))
+        runner.run(_stay(app, mouse=start.settings.console.mouse))
     if app.crash_report:
         return _show_crash(app.crash_report, app.theme)
     return app.return_code or 0

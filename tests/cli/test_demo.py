@@ -51,6 +51,15 @@ def wait_until(check: Any, seconds: float = 60) -> Any:
         select.select([], [], [], 0.1)
 
 
+def test_a_signal_is_a_way_to_leave_the_demo(environment: dict[str, str]) -> None:
+    with Terminal([*PROGRAM, "demo"], env=environment, size=(120, 32)) as terminal:
+        terminal.wait_for("prod-eu", seconds=60)
+        terminal.process.terminate()
+        assert terminal.wait(seconds=60) == 0
+        assert terminal.raw.rfind(b"\x1b[?1049l") > terminal.raw.rfind(b"\x1b[?1049h")
+    assert not left_behind(environment)
+
+
 def test_the_demo_opens_in_a_terminal(environment: dict[str, str]) -> None:
     with Terminal([*PROGRAM, "demo"], env=environment, size=(120, 32)) as terminal:
         terminal.wait_for("prod-eu", seconds=60)

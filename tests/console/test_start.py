@@ -22,6 +22,7 @@ from fluxtui.console.screens.crash import report
 from fluxtui.console.start import check
 from fluxtui.console.widgets.chrome import Bar
 from tests.console.still import Still, app, board
+from tests.terminal import Terminal
 
 FIRST_FRAME = """
 import json, sys
@@ -132,6 +133,30 @@ def test_a_terminal_that_vanishes_takes_the_console_with_it(kubeconfig: Path) ->
     finally:
         console.kill()
         console.wait(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_as_it_was(kubeconfig: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "fluxtui", "--kubeconfig", str(kubeconfig)]
+    with Terminal(command, env={**os.environ, "TERM": "xterm-256color"}, size=(80, 24)) as terminal:
+        before = terminal.modes()
+        terminal.wait_for("commands", seconds=60)
+        assert terminal.modes() != before
+        terminal.process.send_signal(number)
+        assert terminal.wait(seconds=60) == 128 + number
+        assert terminal.modes() == before
+    for mode in (b"1049", b"1000", b"1003", b"1004", b"1006", b"2004"):
+        assert terminal.raw.rfind(b"\x1b[?%sl" % mode) > terminal.raw.rfind(b"\x1b[?%sh" % mode), mode
+    assert terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l")
+
+
+def test_a_signal_ends_a_console_whose_terminal_takes_no_more_output(kubeconfig: Path) -> None:
+    command = [sys.executable, "-m", "fluxtui", "--kubeconfig", str(kubeconfig)]
+    with Terminal(command, env={**os.environ, "TERM": "xterm-256color"}, size=(80, 24)) as terminal:
+        terminal.wait_for("commands", seconds=60)
+        terminal.hold()
+        terminal.process.terminate()
+        assert terminal.process.wait(60) == 128 + signal.SIGTERM
 
 
 async def test_without_a_kubeconfig_the_console_opens_with_a_word_of_welcome() -> None:

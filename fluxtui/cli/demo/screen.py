@@ -90,7 +90,7 @@ def show(theme: str | None, ascii_only: bool) -> int:
         background.call(demo.__aenter__())
         try:
             background.begin(demo.reconcile())
-            return run(
+            code = run(
                 Start(
                     contexts=load([str(demo.kubeconfig)]).contexts,
                     settings=settings,
@@ -99,6 +99,8 @@ def show(theme: str | None, ascii_only: bool) -> int:
                     outage=lambda: background.ask(demo.outage()),
                 )
             )
+            # A signal is a way to leave, as it is without the screen.
+            return 0 if code > 128 else code
         finally:
             background.call(demo.__aexit__(None, None, None))
     except SettingsError as error:
