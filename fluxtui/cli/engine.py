@@ -10,17 +10,23 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from click.core import ParameterSource
+
+from fluxtui.cli.options import gathered
 
 if TYPE_CHECKING:
     from fluxtui.engine.endpoints import Address
     from fluxtui.engine.process import Engine, Listening
     from fluxtui.engine.runtime.settings import EngineSettings
+    from fluxtui.engine.states import StatesFile
     from fluxtui.kube.kubeconfig import Context, Kubeconfig
+    from fluxtui.kube.roster import RosterReader
 
 
 def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> Address | None:
@@ -40,6 +46,10 @@ The engine takes the leader-election Leases of the controllers it stands in for.
 them is left alone; the engine says who holds them, keeps watching and takes over when they expire. Every selected
 context is embedded, and contexts that appear in the kubeconfigs later are, too.
 
+With --roster a file lists the clusters: {"clusters": [{"id": …, "context": …, "kubeconfig": [FILE, …]}]}.
+It is followed as it changes, and the engine ends once it lists none. How each cluster stands is kept in states.json in
+the storage. So the console has one engine for all clusters it is asked to start.
+
 Once each cluster has had its first answer, one line of JSON is printed on stdout: {"ready": true, "pid": …,
 "artifacts": URL, "logFile": …, "clusters": [{"context", "state", "message"}]} with the states leading, waiting and
 unreachable; "metrics" and "health" are URLs, too, when they are served. The log goes to stderr and, bounded, to a file,
@@ -58,10 +68,58 @@ the Deployment (with --image) that reconciles the cluster it runs in.
 Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wrong usage, kubeconfig or storage."""
 
 
+class Accounts(msgspec.Struct, frozen=True):
+    """As whom the engine acts, and with what it decrypts, where objects do not say it."""
+
+    default_service_account: str
+    default_decryption_service_account: str
+    default_kubeconfig_service_account: str
+    sops_age_secret: str
+    sops_vault_configmap: str
+
+
+accounts_options = gathered(
+    "accounts",
+    Accounts,
+    (
+        click.option(
+            "--default-service-account", default="", metavar="NAME", help="Impersonated when an object names none."
+        ),
+        click.option(
+            "--default-decryption-service-account",
+            default="",
+            metavar="NAME",
+            help="Asks key services when an object names none.",
+        ),
+        click.option(
+            "--default-kubeconfig-service-account",
+            default="",
+            metavar="NAME",
+            help="Known to other clusters when the ConfigMap of a spec.kubeConfig names none.",
+        ),
+        click.option(
+            "--sops-age-secret",
+            default="",
+            metavar="NAME",
+            help="Secret in flux-system with age keys, for objects without a Secret of their own.",
+        ),
+        click.option(
+            "--sops-vault-configmap",
+            default="",
+            metavar="NAME",
+            help="ConfigMap in flux-system with the OpenBao and Vault servers where ServiceAccounts log in.",
+        ),
+    ),
+)
+
+
 @click.command(help=HELP)
 @click.option("--kubeconfig", "kubeconfigs", multiple=True, metavar="FILE", help="Kubeconfig file or glob; repeatable.")
 @click.option(
     "--context", "patterns", multiple=True, metavar="NAME", help="Context or pattern; repeatable; default all."
+)
+@click.option(
+    "--roster", type=click.Path(path_type=Path, dir_okay=False), help="File that lists the clusters, instead of those."
 )
 @click.option("--concurrent", default=4, show_default=True, type=click.IntRange(1, 64), help="Runs at once per kind.")
 @click.option(
@@ -96,7 +154,7 @@ Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wro
 @click.option("--no-watch-files", is_flag=True, help="Look at file:// repositories at their interval only.")
 @click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to objects of other namespaces.")
 @click.option("--no-remote-bases", is_flag=True, help="Refuse kustomizations that build on what other servers have.")
-@click.option("--default-service-account", default="", metavar="NAME", help="Impersonated when an object names none.")
+@accounts_options
 @click.option("--no-strict", is_flag=True, help="Apply as upstream does what the checks before apply would stop.")
 @click.option("--no-drift-detection", is_flag=True, help="Look for drift at intervals only.")
 @click.option("--export", type=click.Choice(["systemd", "deployment"]), help="Print how to run this for good.")
@@ -106,6 +164,7 @@ def command(
     ctx: click.Context,
     kubeconfigs: tuple[str, ...],
     patterns: tuple[str, ...],
+    roster: Path | None,
     concurrent: int,
     storage_path: Path | None,
     storage_addr: Address,
@@ -122,7 +181,7 @@ def command(
     no_watch_files: bool,
     no_cross_namespace_refs: bool,
     no_remote_bases: bool,
-    default_service_account: str,
+    accounts: Accounts,
     no_strict: bool,
     no_drift_detection: bool,
     export: str | None,
@@ -131,6 +190,8 @@ def command(
     if export:
         click.echo(_export(ctx, export, image), nl=False)
         return
+    if roster is not None and (kubeconfigs or patterns):
+        raise click.UsageError("--roster names the contexts and their files: --kubeconfig and --context are not for it")
     from fluxtui.engine.process import Listening
     from fluxtui.engine.runtime.settings import EngineSettings
     from fluxtui.engine.runtime.storage import default_directory
@@ -144,14 +205,15 @@ def command(
         watch_files=not no_watch_files,
         no_cross_namespace_refs=no_cross_namespace_refs,
         remote_bases=not no_remote_bases,
-        default_service_account=default_service_account,
         strict=not no_strict,
         drift_detection=not no_drift_detection,
+        **msgspec.structs.asdict(accounts),
     )
     listening = Listening(artifacts=storage_addr, advertised=storage_adv_addr, metrics=metrics_addr, health=health_addr)
     storage = storage_path or default_directory()
     file = log_file or storage / "engine.jsonl"
-    raise SystemExit(_reconcile(settings, listening, storage, (LEVELS[log_level], file, quiet), kubeconfigs, patterns))
+    wanted = roster if roster is not None else (kubeconfigs, patterns)
+    raise SystemExit(_reconcile(settings, listening, storage, (LEVELS[log_level], file, quiet), wanted))
 
 
 def _reconcile(
@@ -159,25 +221,27 @@ def _reconcile(
     listening: Listening,
     storage: Path,
     log: tuple[int, Path, bool],
-    kubeconfigs: Sequence[str],
-    patterns: Sequence[str],
+    wanted: Path | tuple[Sequence[str], Sequence[str]],
 ) -> int:
-    """Run the engine until a signal; the exit code. `log` is the level, the file, and whether it is the only place."""
+    """Run the engine until a signal; the exit code.
+
+    `log` is the level, the file, and whether it is the only place; `wanted` a roster, or kubeconfigs and patterns.
+    """
     from fluxtui.engine.endpoints import EndpointError
     from fluxtui.engine.process import Engine
     from fluxtui.engine.runtime.artifacts import ArtifactError
     from fluxtui.engine.runtime.logs import logging_to
     from fluxtui.engine.runtime.storage import StorageError, locked
+    from fluxtui.engine.states import StatesFile
     from fluxtui.kube.errors import ConfigError
-    from fluxtui.kube.kubeconfig import load, select
     from fluxtui.kustomize.errors import FieldError
     from fluxtui.kustomize.labelselectors import parsed
 
     try:
         parsed(settings.label_selector)
         parsed(settings.configs_label_selector)
-        kubeconfig = load(kubeconfigs)
-        contexts = select(kubeconfig, patterns)
+        states = StatesFile(storage / "states.json") if isinstance(wanted, Path) else None
+        clusters = _clusters(wanted, states)
         with locked(storage) as identity, logging_to(log[0], log[1], stderr=not log[2]):
             engine = Engine(
                 settings,
@@ -186,8 +250,9 @@ def _reconcile(
                 listening=listening,
                 log_file=log[1],
                 on_ready=lambda line: click.echo(json.dumps(line)),
+                states=states,
             )
-            asyncio.run(_run(engine, contexts, _changes(kubeconfigs, patterns, kubeconfig)))
+            asyncio.run(_run(engine, *clusters))
     except (ConfigError, StorageError, ArtifactError, EndpointError, FieldError, OSError) as error:
         click.echo(f"fluxtui engine: {error}", err=True)
         return 2
@@ -242,15 +307,33 @@ def _program() -> str:
     return os.path.abspath(found or Path(sys.executable).with_name("fluxtui"))
 
 
+_Clusters = tuple[Sequence["Context"], AsyncIterator[Sequence["Context"]]]
+"""The contexts at first, and what they are from then on."""
+
+
+def _clusters(wanted: Path | tuple[Sequence[str], Sequence[str]], states: StatesFile | None) -> _Clusters:
+    """Raises ConfigError when there is nothing to begin with."""
+    if isinstance(wanted, Path):
+        from fluxtui.kube.roster import RosterReader
+
+        reader = RosterReader(wanted)
+        return (), _listed(reader, states)
+    from fluxtui.kube.kubeconfig import load, select
+
+    kubeconfig = load(wanted[0])
+    return select(kubeconfig, wanted[1]), _changes(*wanted, kubeconfig)
+
+
 async def _run(engine: Engine, contexts: Sequence[Context], changes: AsyncIterator[Sequence[Context]]) -> None:
     loop = asyncio.get_running_loop()
+    signals = count()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _signalled, engine)
+        loop.add_signal_handler(number, lambda: _signalled(engine, next(signals)))
     await engine.run(contexts, changes)
 
 
-def _signalled(engine: Any) -> None:
-    if engine.stop.is_set():
+def _signalled(engine: Engine, before: int) -> None:
+    if before:
         os._exit(1)
     logging.getLogger("fluxtui.engine").info("stopping")
     engine.stop.set()
@@ -271,3 +354,17 @@ async def _changes(
             yield select(kubeconfig, patterns)
         except ConfigError as error:
             logging.getLogger("fluxtui.engine").error("kubeconfig not taken over: %s", error)
+
+
+async def _listed(reader: RosterReader, states: StatesFile | None) -> AsyncIterator[Sequence[Context]]:
+    """What a roster lists, at first and each time it changes; ends when it lists nothing."""
+    from fluxtui.kube.reload import follow
+
+    async for selection in follow(reader):
+        for warning in selection.warnings:
+            logging.getLogger("fluxtui.engine").warning("%s", warning)
+        if states is not None:
+            states.blame(selection.problems)
+        yield selection.contexts
+        if selection.is_empty:
+            return

@@ -1,4 +1,4 @@
-"""The engine process: every reconciler of every embedded cluster, started, watched and stopped together.
+"""The engine process: the reconcilers of every embedded cluster; clusters come and go while it runs.
 
 Clusters share the artifact storage, the build workers and nothing else.
 """
@@ -24,6 +24,7 @@ from fluxtui.engine.runtime.artifacts import ArtifactStore
 from fluxtui.engine.runtime.limits import Limits
 from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
+from fluxtui.engine.states import StatesFile
 from fluxtui.kube.gate import Gate
 from fluxtui.kube.kubeconfig import Context
 
@@ -58,6 +59,7 @@ class Engine:
         listening: Listening | None = None,
         log_file: Path | None = None,
         on_ready: Callable[[dict[str, Any]], None] = lambda _: None,
+        states: StatesFile | None = None,
     ) -> None:
         self._settings = settings
         self._storage = storage
@@ -65,8 +67,9 @@ class Engine:
         self._listening = listening or Listening()
         self._log_file = log_file
         self._on_ready: Callable[[dict[str, Any]], None] | None = on_ready
+        self._states = states
         self._clusters: dict[Context, tuple[ClusterEngine, asyncio.Task[None]]] = {}
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._leaving: dict[str, tuple[ClusterEngine, asyncio.Task[None]]] = {}
         self._artifacts_url = ""
         self._addresses: dict[str, str] = {}
         self._has_led = False
@@ -83,7 +86,7 @@ class Engine:
         return self._has_led or any(cluster.has_led for cluster, _ in self._clusters.values())
 
     async def run(self, contexts: Sequence[Context], changes: AsyncIterator[Sequence[Context]] | None = None) -> None:
-        """Reconcile the clusters of `contexts`; each item of `changes` is what they are from then on.
+        """Reconcile the clusters of `contexts`; each item of `changes` is what they are from then on, its end the stop.
 
         Raises ArtifactError when the storage or its port can't be used, EndpointError for another port.
         """
@@ -103,13 +106,17 @@ class Engine:
                 self._endpoints(metrics) as self._addresses,
             ):
                 self._artifacts_url = store.base_url
-                async with asyncio.TaskGroup() as group:
-                    self._update(contexts, shared, group)
-                    follow = group.create_task(self._follow(changes, shared, group))
-                    await self.stop.wait()
-                    follow.cancel()
-                    for cluster, _ in self._clusters.values():
-                        cluster.stop()
+                async with asyncio.TaskGroup() as aside:
+                    telling = aside.create_task(self._states.run()) if self._states is not None else None
+                    async with asyncio.TaskGroup() as group:
+                        self._update(contexts, shared, group)
+                        follow = group.create_task(self._follow(changes, shared, group))
+                        await self.stop.wait()
+                        follow.cancel()
+                        for cluster, _ in self._clusters.values():
+                            cluster.stop()
+                    if telling is not None:
+                        telling.cancel()
         finally:
             await workers.close()
 
@@ -145,22 +152,33 @@ class Engine:
             return
         async for contexts in changes:
             self._update(contexts, shared, group)
+        self.stop.set()
 
     def _update(self, contexts: Sequence[Context], shared: Shared, group: asyncio.TaskGroup) -> None:
         """Start clusters that are new and stop those that are gone; the others are not disturbed."""
         for context in [context for context in self._clusters if context not in contexts]:
             cluster, task = self._clusters.pop(context)
             self._has_led |= cluster.has_led
-            self._leaving[context.id] = task
-            logger.info("%s: gone from the kubeconfig, or changed", context.id)
+            self._leaving[context.id] = cluster, task
+            logger.info("%s: not wanted any more, or changed", context.id)
             cluster.stop()
         for context in contexts:
             if context not in self._clusters:
-                cluster = ClusterEngine(context, shared, self._heard, self._leaving.pop(context.id, None))
+                _, before = self._leaving.pop(context.id, (None, None))
+                cluster = ClusterEngine(context, shared, self._heard, before)
                 self._clusters[context] = cluster, group.create_task(cluster.run(), name=f"cluster {context.id}")
+        self._tell()
+
+    def _tell(self) -> None:
+        """Put into the file how the clusters stand, with those that are let go of and have not ended yet."""
+        if self._states is not None:
+            left = [cluster.state for cluster, _ in self._leaving.values() if cluster.state.state != "stopped"]
+            stopping = [ClusterState(state.context, "stopping", state.message) for state in left]
+            self._states.tell([*self.states, *stopping])
 
     def _heard(self, _: ClusterState) -> None:
-        """Say once that every cluster has had its first answer."""
+        """Tell how the clusters stand; say once that every one of them has had its first answer."""
+        self._tell()
         if self._on_ready is None or any(state.state == "connecting" for state in self.states):
             return
         on_ready, self._on_ready = self._on_ready, None

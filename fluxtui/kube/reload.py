@@ -1,11 +1,13 @@
-"""Kubeconfig files that change while we run."""
+"""Kubeconfig files, and files that name them, that change while we run."""
 
 from __future__ import annotations
 
 import asyncio
 import glob
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Protocol, TypeVar
 
 import msgspec
 import watchfiles
@@ -18,7 +20,10 @@ _DEBOUNCE = 250
 _POLL = 5000
 """Milliseconds between looks at the files themselves, for file systems and symlink chains that send no notice."""
 
-_Signature = tuple[tuple[str, str, int, int, int], ...]
+Signature = tuple[tuple[str, str, int, int, int], ...]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 async def watch_files(
@@ -32,11 +37,29 @@ async def watch_files(
     """
     if current is None:
         current = await asyncio.to_thread(kubeconfigs.load, paths, env)
-    last = _Reader(paths, env, current)
+    async with aclosing(follow(_Reader(paths, env, current))) as changes:
+        async for fresh in changes:
+            yield fresh
+
+
+class Reader(Protocol[T_co]):
+    """Reads what some files mean; its methods block."""
+
+    def places(self) -> list[str]:
+        """Absolute paths and globs of every file that could matter now, there or not."""
+        ...
+
+    def look(self) -> T_co | None:
+        """What the files mean if that is something else than before, else None."""
+        ...
+
+
+async def follow(reader: Reader[T]) -> AsyncGenerator[T, None]:
+    """What a reader finds each time that changes. Never ends by itself."""
     while True:
-        directories = await asyncio.to_thread(_directories, paths, env)
-        # `current` may have been read long ago, and directories change as well: look before waiting.
-        if (fresh := await asyncio.to_thread(last.look)) is not None:
+        directories = await asyncio.to_thread(_directories, reader)
+        # What was read may have been read long ago, and directories change as well: look before waiting.
+        if (fresh := await asyncio.to_thread(reader.look)) is not None:
             yield fresh
         async for _ in watchfiles.awatch(
             *directories,
@@ -47,9 +70,9 @@ async def watch_files(
             yield_on_timeout=True,
             ignore_permission_denied=True,
         ):
-            if (fresh := await asyncio.to_thread(last.look)) is not None:
+            if (fresh := await asyncio.to_thread(reader.look)) is not None:
                 yield fresh
-            if await asyncio.to_thread(_directories, paths, env) != directories:
+            if await asyncio.to_thread(_directories, reader) != directories:
                 break
 
 
@@ -60,11 +83,14 @@ class _Reader:
         self._paths = paths
         self._env = env
         self._last = self._good = current
-        self._signature: _Signature | None = None
+        self._signature: Signature | None = None
+
+    def places(self) -> list[str]:
+        return kubeconfigs.candidates(self._paths, self._env)
 
     def look(self) -> Kubeconfig | None:
         """The contexts if they are others than before, else None."""
-        signature = _signature(self._paths, self._env)
+        signature = signature_of(self.places())
         if signature == self._signature:
             return None
         self._signature = signature
@@ -79,17 +105,10 @@ class _Reader:
         return fresh
 
 
-def _files(paths: Sequence[str], env: Mapping[str, str]) -> list[str]:
-    """Every file that could matter now, there or not."""
-    files: list[str] = []
-    for path in kubeconfigs.candidates(paths, env):
-        files += sorted(glob.glob(path)) if glob.has_magic(path) and not os.path.exists(path) else [path]
-    return files
-
-
-def _signature(paths: Sequence[str], env: Mapping[str, str]) -> _Signature:
+def signature_of(places: Iterable[str]) -> Signature:
+    """What differs as soon as one of the files at these places may have changed."""
     entries: list[tuple[str, str, int, int, int]] = []
-    for path in _files(paths, env):
+    for path in _files(places):
         try:
             status = os.stat(path)
         except OSError:
@@ -99,10 +118,19 @@ def _signature(paths: Sequence[str], env: Mapping[str, str]) -> _Signature:
     return tuple(entries)
 
 
-def _directories(paths: Sequence[str], env: Mapping[str, str]) -> list[str]:
+def _files(places: Iterable[str]) -> list[str]:
+    """Every file that could matter now, there or not."""
+    files: list[str] = []
+    for path in places:
+        files += sorted(glob.glob(path)) if glob.has_magic(path) and not os.path.exists(path) else [path]
+    return files
+
+
+def _directories(reader: Reader[object]) -> list[str]:
     """Directories whose entries can change what the files are: of the files, of links on the way, of their targets."""
+    places = reader.places()
     directories: set[str] = set()
-    for path in (*kubeconfigs.candidates(paths, env), *_files(paths, env)):
+    for path in (*places, *_files(places)):
         here = path
         for _ in range(40):
             directory = os.path.dirname(here)

@@ -24,7 +24,7 @@ LONG = 12.0
 
 
 class EngineControl:
-    """One engine for each cluster; what is under way stands on the cluster's line."""
+    """Clusters that our engine is to reconcile, or no longer; what is under way stands on the cluster's line."""
 
     def __init__(
         self, screen: Screen[Any], tree: FleetTree, fleet: Fleet, brush: Brush, engines: Engines | None = None
@@ -46,38 +46,51 @@ class EngineControl:
             in_worker(self._screen, partial(self._offer, info, context), "engines")
 
     async def _offer(self, info: ClusterInfo, context: Context) -> None:
-        pid = await asyncio.to_thread(self.engines.pid, context)
-        words = refusal(info, pid, self._fleet.mirror.clock(), read_only=self._fleet.settings.console.read_only)
+        pid, own, left = await asyncio.to_thread(self._look, info, context)
+        now, read_only = self._fleet.mirror.clock(), self._fleet.settings.console.read_only
+        words = refusal(info, pid, now, own=own, read_only=read_only)
         if words:
             self._say(f"{one_line(info.id)} keeps its engine" if pid else f"No engine for {one_line(info.id)}", words)
         elif pid:
-            words = f"Process {pid} gives its Leases back, and nobody reconciles the cluster then."
-            self._ask(info, "stop", words, context)
+            words = f"The engine (process {pid}) gives its Leases back, and nobody reconciles the cluster then."
+            self._ask(info, "stop", words, [Answer("y", "stop it", "stop")], context)
         else:
             words = (
                 "A process on this machine reconciles it from now on, and goes on when this console is left: the same "
-                f"key stops it. Its log is {self.engines.log_file(context)}"
+                f"key stops it. Its log is {self.engines.log_file}"
             )
-            self._ask(info, "start", words, context)
+            answers = [Answer("y", "start it", "start")]
+            if left:
+                names = ", ".join(map(one_line, left))
+                words += f"\nThat process ended without having been asked to. It had, too: {names}"
+                answers.append(Answer("a", "start all it had", "start all"))
+            self._ask(info, "start", words, answers, context)
 
-    def _ask(self, info: ClusterInfo, verb: str, words: str, context: Context) -> None:
+    def _look(self, info: ClusterInfo, context: Context) -> tuple[int, bool, list[str]]:
+        """The process that has the cluster, whether the Leases are its, and which others it left behind."""
+        pid = self.engines.pid(context)
+        left = [name for name in self.engines.left_behind() if name != context.id]
+        return pid, self.engines.is_own(info.holder), left
+
+    def _ask(self, info: ClusterInfo, verb: str, words: str, answers: list[Answer], context: Context) -> None:
         palette, name = self._brush.palette, one_line(info.id)
-        work = partial(self._start if verb == "start" else self._stop, info.id, context)
 
         def answered(answer: object) -> None:
             if answer:
-                in_worker(self._screen, work, "engines")
+                others = answer == "start all"
+                work = self._stop if verb == "stop" else partial(self._start, others=others)
+                in_worker(self._screen, partial(work, info.id, context), "engines")
 
         title = f"{verb.capitalize()} the engine of {name}?"
         if self._fleet.commands.is_protected(info.id):
             check = Field("name", "cluster", f"type {name}", lambda text: None if text == info.id else "Not its name.")
             self._screen.app.push_screen(FormScreen(palette, title, words, [check], verb), answered)
         else:
-            answer = Answer("y", f"{verb} it", verb)
-            self._screen.app.push_screen(QuestionScreen(palette, title, words, [answer]), answered)
+            self._screen.app.push_screen(QuestionScreen(palette, title, words, answers), answered)
 
-    async def _start(self, cluster: str, context: Context) -> None:
-        if await self._carry_out(context, "start engine", "engine starts", "not started", self.engines.start(context)):
+    async def _start(self, cluster: str, context: Context, *, others: bool) -> None:
+        work = self.engines.start(context, others=others)
+        if await self._carry_out(context, "start engine", "engine starts", "not started", work):
             words = "It goes on when this console is left; the same key stops it."
             self._screen.notify(words, title=f"The engine reconciles {one_line(cluster)}", markup=False)
 
@@ -113,8 +126,11 @@ class EngineControl:
         self._screen.notify(words, title=title, severity="error" if severe else "warning", timeout=LONG, markup=False)
 
 
-def refusal(info: ClusterInfo, pid: int, now: float, *, read_only: bool) -> str:
-    """Why an engine is neither started nor stopped, a sentence; "" when nothing speaks against it."""
+def refusal(info: ClusterInfo, pid: int, now: float, *, read_only: bool, own: bool = False) -> str:
+    """Why an engine is neither started nor stopped, a sentence; "" when nothing speaks against it.
+
+    `own`: who holds the Leases is the engine that would be started, which gets them back when it was killed.
+    """
     if read_only:
         return "read-only: the settings forbid every write"
     if pid:
@@ -126,7 +142,7 @@ def refusal(info: ClusterInfo, pid: int, now: float, *, read_only: bool) -> str:
         return "it is still being read: in a moment it is known who reconciles it"
     if info.mode is Mode.DELEGATED:
         return f"Flux's own controllers reconcile it: {one_line(info.holder)} holds their Leases. Stop them first."
-    if info.mode is Mode.EMBEDDED:
+    if info.mode is Mode.EMBEDDED and not own and not info.stale_controllers:
         return f"an engine reconciles it already, started elsewhere: {one_line(info.holder)}"
     if not info.kinds:
         return f"it serves none of Flux's kinds: fluxtui install --context {one_line(info.id)}"
