@@ -5,6 +5,7 @@ Keys and data go by files and the environment of one process, never by its argum
 
 from __future__ import annotations
 
+import codecs
 import importlib.util
 import itertools
 import os
@@ -15,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fluxtui.engine.adapters.clouds import federation
-from fluxtui.engine.adapters.clouds.tokens import Account, CloudError
+from fluxtui.engine.adapters.clouds.tokens import Account
+from fluxtui.engine.adapters.vault import Login, VaultError
 from fluxtui.kube.programs import ProgramError, execute
 
 FORMATS = ("binary", "dotenv", "ini", "json", "yaml")
@@ -48,6 +50,11 @@ class Keys:
         self._numbers = itertools.count()
         self._own_clouds: tuple[str, ...] = _CLOUDS
         """Clouds in which the engine's own environment counts."""
+        self._given: set[str] = set()
+        """Clouds of which the Secret has credentials."""
+        self._login: Login | None = None
+        self._lacking: list[str] = []
+        """Why a key service may refuse us."""
 
     async def load(self, data: Mapping[str, bytes]) -> None:
         """Take over the entries of a Secret that Flux knows. Raises SopsError that names the entry."""
@@ -65,13 +72,11 @@ class Keys:
             await self._import(name, value)
         if "sops.vault-token" in data:
             self._env["VAULT_TOKEN"] = data["sops.vault-token"].decode("utf-8", "replace").strip()
-        if "sops.gcp-kms" in data:
-            file = self._directory / "gcp.json"
-            file.write_bytes(data["sops.gcp-kms"])
-            self._env["GOOGLE_APPLICATION_CREDENTIALS"] = str(file)
-        for name in ("sops.aws-kms", "sops.azure-kv"):
-            if name in data:
-                self._env |= _credentials(name, data[name])
+        for cloud, variables in credentials(data, self._directory).items():
+            # Half of the engine's own identity is none: a session of another key, a secret beside a certificate.
+            self._own_clouds = tuple(each for each in self._own_clouds if each != cloud)
+            self._given.add(cloud)
+            self._env |= variables
 
     async def identify(self, account: Account) -> None:
         """Ask the key services of clouds as a ServiceAccount, but for those with credentials of their own in the
@@ -81,12 +86,27 @@ class Keys:
         """
         identities = await federation.environment(account, self._directory)
         if not identities:
-            message = f"the service account '{account.namespace}/{account.name}' stands for nobody in a cloud"
-            raise CloudError(f"{message}: it has none of the annotations {', '.join(federation.ANNOTATIONS)}")
-        self._own_clouds = tuple(cloud for cloud in _CLOUDS if cloud not in federation.CLOUDS)
+            lacking = f"the service account '{account.namespace}/{account.name}' stands for nobody in a cloud"
+            self.lack(f"{lacking}: it has none of the annotations {', '.join(federation.ANNOTATIONS)}")
+        self._nobody()
         for cloud, names in identities.items():
-            if not any(name.startswith(cloud) for name in self._env):
+            if cloud not in self._given:
                 self._env |= names
+
+    def lack(self, reason: str) -> None:
+        """Ask the clouds as nobody; the reason is told when that does not suffice."""
+        self._lacking.append(reason)
+        self._nobody()
+
+    def log_in(self, login: Login) -> None:
+        """Get tokens of OpenBao and Vault so, unless the Secret has one."""
+        if "VAULT_TOKEN" not in self._env:
+            self._login = login
+
+    def _nobody(self) -> None:
+        self._own_clouds = tuple(cloud for cloud in self._own_clouds if cloud not in federation.CLOUDS)
+        # A machine in a cloud would answer for itself.
+        self._env["AWS_EC2_METADATA_DISABLED"] = "true"
 
     async def _import(self, name: str, ring: bytes) -> None:
         program = shutil.which("gpg")
@@ -138,16 +158,31 @@ class Keys:
         arguments = ["decrypt", "--ignore-mac", "--input-type", kind, "--output-type", output or kind, str(file)]
         plain = self._directory / f"plain-{number}"
         arguments[1:1] = ["--output", str(plain)]
+        environment = self.environment()
+        lacking = [*self._lacking, *await self._enter(data, kind, environment)]
         try:
-            done = await execute(program, arguments, self.environment(), self._directory)
+            done = await execute(program, arguments, environment, self._directory)
             if done.code:
-                raise SopsError(_reason(done.errors))
+                raise SopsError("; ".join((_reason(done.errors), *lacking)))
             return plain.read_bytes()
         except (ProgramError, OSError) as error:
             raise SopsError(str(error)) from error
         finally:
             file.unlink(missing_ok=True)
             plain.unlink(missing_ok=True)
+
+    async def _enter(self, data: bytes, kind: str, environment: dict[str, str]) -> list[str]:
+        """Put a token for the file's OpenBao or Vault into an environment; what stands in the way, if anything."""
+        if self._login is None:
+            return []
+        try:
+            token = await self._login.token(data, kind)
+        except VaultError as error:
+            environment.pop("VAULT_TOKEN", None)
+            return [str(error)]
+        if token is not None:
+            environment["VAULT_TOKEN"] = token
+        return []
 
 
 def find() -> str:
@@ -184,32 +219,71 @@ def format_of(path: str) -> str:
     return _SUFFIXES.get(os.path.splitext(path)[1], "binary")
 
 
-def _credentials(name: str, text: bytes) -> dict[str, str]:
+def credentials(data: Mapping[str, bytes], directory: Path) -> dict[str, dict[str, str]]:
+    """Cloud → variables, for each that the entries of a Secret have credentials of; files go to a private directory.
+
+    Entries and fields are those of docs/spec/v1/kustomizations.md of kustomize-controller; others are left alone, as
+    there. Raises SopsError that names the entry.
+    """
+    found: dict[str, dict[str, str]] = {}
+    if "sops.gcp-kms" in data:
+        file = directory / "gcp.json"
+        file.write_bytes(data["sops.gcp-kms"].strip(b"\n"))
+        found["GOOGLE_"] = {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
+    if "sops.aws-kms" in data:
+        entry = _mapping("sops.aws-kms", data["sops.aws-kms"])
+        names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        found["AWS_"] = {name.upper(): entry[name] for name in names if entry.get(name)}
+    if "sops.azure-kv" in data:
+        found["AZURE_"] = _azure(_mapping("sops.azure-kv", data["sops.azure-kv"]), directory)
+    return found
+
+
+def _azure(entry: Mapping[str, str], directory: Path) -> dict[str, str]:
+    tenant, client = entry.get("tenantId"), entry.get("clientId")
+    found = {"AZURE_AUTHORITY_HOST": entry["authorityHost"]} if entry.get("authorityHost") else {}
+    if tenant and client and entry.get("clientSecret"):
+        found |= {"AZURE_TENANT_ID": tenant, "AZURE_CLIENT_ID": client, "AZURE_CLIENT_SECRET": entry["clientSecret"]}
+    elif tenant and client and entry.get("clientCertificate"):
+        file = directory / "azure.pem"
+        file.write_text(entry["clientCertificate"])
+        found |= {"AZURE_TENANT_ID": tenant, "AZURE_CLIENT_ID": client, "AZURE_CLIENT_CERTIFICATE_PATH": str(file)}
+        if entry.get("clientCertificatePassword"):
+            found["AZURE_CLIENT_CERTIFICATE_PASSWORD"] = entry["clientCertificatePassword"]
+        if entry.get("clientCertificateSendChain") == "true":
+            found["AZURE_CLIENT_SEND_CERTIFICATE_CHAIN"] = "true"
+    elif entry.get("tenant") and entry.get("appId") and entry.get("password"):
+        found |= {
+            "AZURE_TENANT_ID": entry["tenant"],
+            "AZURE_CLIENT_ID": entry["appId"],
+            "AZURE_CLIENT_SECRET": entry["password"],
+        }
+    elif client:
+        found["AZURE_CLIENT_ID"] = client
+    else:
+        wanted = "clientId, or tenantId and clientId with clientSecret or clientCertificate, or tenant, appId, password"
+        raise SopsError(f"failed to import 'sops.azure-kv': it needs {wanted}")
+    return found
+
+
+def _mapping(name: str, data: bytes) -> dict[str, str]:
+    """A YAML or JSON mapping as texts, in UTF-16 when it begins so."""
     import yaml
 
-    names = {
-        "sops.aws-kms": {
-            "aws_access_key_id": "AWS_ACCESS_KEY_ID",
-            "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
-            "aws_session_token": "AWS_SESSION_TOKEN",
-        },
-        "sops.azure-kv": {
-            "tenantId": "AZURE_TENANT_ID",
-            "clientId": "AZURE_CLIENT_ID",
-            "clientSecret": "AZURE_CLIENT_SECRET",
-            "authorityHost": "AZURE_AUTHORITY_HOST",
-        },
-    }[name]
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
+        found = yaml.safe_load(data.decode("utf-16" if is_wide else "utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise SopsError(f"failed to import '{name}': it is no YAML") from None
     if not isinstance(found, dict):
         raise SopsError(f"failed to import '{name}': it is no mapping")
-    unknown = sorted(str(key) for key in found if key not in names)
-    if unknown:
-        raise SopsError(f"failed to import '{name}': this engine does not know {', '.join(unknown)}")
-    return {names[key]: str(value) for key, value in found.items()}
+    return {str(key): _text(value) for key, value in found.items()}
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _reason(errors: str) -> str:

@@ -31,6 +31,14 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Allow kustomizations to build on what other servers have, as upstream does."""
     default_service_account: str = ""
     """ServiceAccount impersonated when an object names none."""
+    default_decryption_service_account: str = ""
+    """ServiceAccount that asks key services when `spec.decryption` names none."""
+    default_kubeconfig_service_account: str = ""
+    """ServiceAccount whose identity other clusters see when a ConfigMap of `spec.kubeConfig` names none."""
+    sops_age_secret: str = ""
+    """Secret of `namespace` with age keys for what has no `spec.decryption.secretRef`."""
+    sops_vault_configmap: str = ""
+    """ConfigMap of `namespace` with the OpenBao and Vault servers where ServiceAccounts log in; empty: nowhere."""
     strict: bool = True
     """Stop, each with a reason of its own, before applying text with unresolved variables, and before a prune of
     everything; False is upstream's behaviour."""

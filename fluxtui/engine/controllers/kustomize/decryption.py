@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import os
 import posixpath
@@ -20,18 +19,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fluxtui.api.fields import LocalObjectReference
-from fluxtui.api.kustomize import Decryption
 from fluxtui.engine.adapters import sops
 from fluxtui.engine.adapters.clouds.tokens import CloudError
 from fluxtui.engine.adapters.sops import Keys, SopsError
 from fluxtui.engine.controllers.kustomize import policy
+from fluxtui.engine.controllers.kustomize.decryption_keys import DecryptionError, Secret, login_of
 from fluxtui.engine.controllers.kustomize.generate import Additions, kustomization
 from fluxtui.engine.controllers.kustomize.work import Run
-from fluxtui.engine.runtime import service_accounts
-from fluxtui.engine.runtime.objects import Key
-from fluxtui.engine.runtime.service_accounts import ServiceAccount, ServiceAccountError
-from fluxtui.kube.errors import KubeError, NotFound
+from fluxtui.engine.runtime.service_accounts import ServiceAccountError
 from fluxtui.kustomize import documents
 from fluxtui.kustomize.errors import KustomizeError
 from fluxtui.kustomize.kustomization import NAMES
@@ -50,46 +45,6 @@ _AT_ONCE = max(2, min(4, os.cpu_count() or 1))
 T = TypeVar("T")
 
 
-class DecryptionError(Exception):
-    """Something can't be decrypted; `str()` is a sentence for users."""
-
-
-class Secret(msgspec.Struct, frozen=True):
-    """The private keys, whose identity key services are asked with, and a digest of both."""
-
-    data: dict[str, bytes]
-    account: ServiceAccount | None
-    digest: str
-
-
-async def read_keys(run: Run, decryption: Decryption) -> Secret:
-    """What the Secret and the ServiceAccount say; nothing for those that are not named. Raises DecryptionError."""
-    data, account = await _data(run, decryption.secret_ref), None
-    if decryption.service_account_name:
-        try:
-            key = Key(run.key.namespace, decryption.service_account_name)
-            account = await service_accounts.read(run.cluster.client, key)
-        except ServiceAccountError as error:
-            raise DecryptionError(str(error)) from error
-    if not data and account is None:
-        return Secret({}, None, "")
-    whole = msgspec.json.encode((data, account.annotations if account is not None else None), order="deterministic")
-    return Secret(data, account, hashlib.sha256(whole).hexdigest())
-
-
-async def _data(run: Run, reference: LocalObjectReference | None) -> dict[str, bytes]:
-    if reference is None:
-        return {}
-    client, where = run.cluster.client, f"{run.key.namespace}/{reference.name}"
-    try:
-        found = await client.get(await client.resource_for(("", "v1", "Secret")), reference.name, run.key.namespace)
-        return {name: base64.b64decode(value) for name, value in (found.get("data") or {}).items()}
-    except NotFound as error:
-        raise DecryptionError(f"sops decryption Secret '{where}' not found") from error
-    except (KubeError, binascii.Error) as error:
-        raise DecryptionError(f"cannot get sops decryption Secret '{where}': {error}") from error
-
-
 @asynccontextmanager
 async def decryptor(run: Run, secret: Secret, known: PlainTexts) -> AsyncIterator[Decryptor]:
     """A decryptor with the keys, for the time of the context. Raises DecryptionError."""
@@ -99,6 +54,10 @@ async def decryptor(run: Run, secret: Secret, known: PlainTexts) -> AsyncIterato
             await keys.load(secret.data)
             if secret.account is not None:
                 await keys.identify(secret.account)
+            if secret.lacking:
+                keys.lack(secret.lacking)
+            if run.cluster.settings.sops_vault_configmap:
+                keys.log_in(login_of(run, secret))
             yield Decryptor(keys, secret.digest, known)
         except (SopsError, CloudError, ServiceAccountError) as error:
             raise DecryptionError(str(error)) from error

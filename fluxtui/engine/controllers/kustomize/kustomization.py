@@ -37,7 +37,8 @@ from fluxtui.engine.controllers.kustomize.build import (
     make,
     render,
 )
-from fluxtui.engine.controllers.kustomize.decryption import DecryptionError, PlainTexts, Secret, decryptor, read_keys
+from fluxtui.engine.controllers.kustomize.decryption import PlainTexts, decryptor
+from fluxtui.engine.controllers.kustomize.decryption_keys import DecryptionError, Secret, read_keys
 from fluxtui.engine.controllers.kustomize.dependencies import ReadyExpressionError, missing_dependency
 from fluxtui.engine.controllers.kustomize.drift import SWITCH, Budget, report
 from fluxtui.engine.controllers.kustomize.drifts import Drifts

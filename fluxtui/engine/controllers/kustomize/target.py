@@ -95,7 +95,8 @@ async def _by_identity(run: Run, name: str) -> Context:
     """A cluster that trusts the identity of a ServiceAccount of this one: its own tokens, or those of a cloud."""
     where = f"KubeConfig ConfigMap '{run.key.namespace}/{name}'"
     data = (await _read(run, "ConfigMap", name, where)).get("data") or {}
-    provider, wanted = data.get("provider", ""), data.get("serviceAccountName", "")
+    provider = data.get("provider", "")
+    wanted = data.get("serviceAccountName", "") or run.cluster.settings.default_kubeconfig_service_account
     if provider not in PROVIDERS:
         raise ConfigError(f"{where}: provider {provider!r} is not one of {', '.join(PROVIDERS)}")
     client, address = run.cluster.client, data.get("address", "")
