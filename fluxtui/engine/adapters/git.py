@@ -127,6 +127,8 @@ class Git:
         options = options or Options()
         algorithm = "sha1" if len(target.commit) == 40 else "sha256"
         await self._run("init", "--quiet", "--template=", f"--object-format={algorithm}", "--", str(directory))
+        if target.pinned and target.ref:
+            await self._require(target, directory)
         where = await self._fetch(target, directory, blobless=bool(options.directories))
         found = await asyncio.to_thread(_read_commit, directory, where)
         if options.directories:
@@ -176,6 +178,24 @@ class Git:
             history = f"+{ref}:{_FETCHED}" if ref else "+refs/heads/*:refs/fluxtui/heads/*"
             await self._run("fetch", *flags, where, history, cwd=directory)
         return target.commit if target.pinned else _FETCHED
+
+    async def _require(self, target: Target, directory: Path) -> None:
+        """Refuse a commit that is not on its branch. Raises GitError, ReferenceError."""
+        history = directory.with_name(f"{directory.name}-history")
+        await self._run("init", "--quiet", "--bare", "--template=", "--", str(history))
+        for name, value in (("url", self._access.url), ("promisor", "true"), ("partialclonefilter", "tree:0")):
+            await self._run("config", f"remote.origin.{name}", value, cwd=history)
+        flags = ["--quiet", "--no-tags", "--force", "--filter=tree:0"]
+        await self._run("fetch", *flags, "origin", f"+{target.ref}:{_FETCHED}", cwd=history)
+        # Commits alone are here. One that is not would be asked for, and found where forks share their objects.
+        await self._run("config", "remote.origin.url", f"file://{history}-none", cwd=history)
+        try:
+            await self._run("merge-base", "--is-ancestor", target.commit, _FETCHED, cwd=history)
+        except GitError as error:
+            branch = target.ref.removeprefix("refs/heads/")
+            message = f"unable to resolve commit object for '{target.commit}' on branch '{branch}'"
+            raise ReferenceError(message) from error
+        await asyncio.to_thread(shutil.rmtree, history, ignore_errors=True)
 
     async def _run(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run git and return what it prints. Raises GitError."""

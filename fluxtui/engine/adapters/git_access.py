@@ -11,7 +11,9 @@ import base64
 import os
 import re
 import shlex
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -22,6 +24,14 @@ AMBIENT = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
 """What the git child gets of the engine's environment."""
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Where systems keep the certificates they trust."""
 SCHEMES = ("http", "https", "ssh", "file")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _USERINFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
@@ -77,8 +87,6 @@ def remote(url: str, secret: Mapping[str, bytes] | None = None, proxy: Mapping[s
         for name, value in (("identity", identity), ("known_hosts", hosts)):
             if not value:
                 raise AccessError(f"invalid 'ssh' auth option: '{name}' is required")
-        if proxy:
-            raise AccessError("a proxy for ssh is not supported by this engine")
         user = unquote(parts.username or "") or "git"
         return Remote(
             url=_address(parts, user),
@@ -88,6 +96,7 @@ def remote(url: str, secret: Mapping[str, bytes] | None = None, proxy: Mapping[s
             password=text["password"],
             identity=identity,
             known_hosts=hosts,
+            proxy=_proxy(proxy) if proxy else "",
         )
     username = text["username"] or unquote(parts.username or "")
     password = text["password"] or unquote(parts.password or "")
@@ -116,7 +125,7 @@ def environment(access: Remote, home: Path, ambient: Mapping[str, str] = os.envi
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = home / "gitconfig"
-    _write(config, _configuration(access, home).encode())
+    _write(config, _configuration(access, home, ambient).encode())
     env = {
         **{name: ambient[name] for name in AMBIENT if name in ambient},
         "HOME": str(home),
@@ -136,7 +145,7 @@ def environment(access: Remote, home: Path, ambient: Mapping[str, str] = os.envi
     return env
 
 
-def _configuration(access: Remote, home: Path) -> str:
+def _configuration(access: Remote, home: Path, ambient: Mapping[str, str]) -> str:
     lines = [
         *("[core]", "hooksPath = /dev/null", "autocrlf = false", "fsmonitor = false", "symlinks = true"),
         *("[http]", "followRedirects = false", "sslVerify = true", "emptyAuth = false"),
@@ -158,7 +167,7 @@ def _configuration(access: Remote, home: Path) -> str:
             token = _basic(access.username, access.password)
             lines.append(f"extraHeader = {_quoted(f'Authorization: Basic {token}')}")
         for name, content in (
-            ("sslCAInfo", access.ca),
+            ("sslCAInfo", access.ca and access.ca.rstrip() + b"\n" + _authorities(ambient)),
             ("sslCert", access.certificate),
             ("sslKey", access.key),
         ):
@@ -171,6 +180,14 @@ def _configuration(access: Remote, home: Path) -> str:
                 # Given with the first request, as upstream does: not every proxy asks for it.
                 lines.append("proxyAuthMethod = basic")
     return "\n".join(lines) + "\n"
+
+
+def _authorities(ambient: Mapping[str, str]) -> bytes:
+    """The certificates that the system trusts, which those of a Secret come beside."""
+    for path in (ambient.get("SSL_CERT_FILE", ""), *_BUNDLES):
+        with suppress(OSError):
+            return Path(path).read_bytes()
+    return b""
 
 
 def _ssh(access: Remote, home: Path) -> dict[str, str]:
@@ -194,6 +211,11 @@ def _ssh(access: Remote, home: Path) -> dict[str, str]:
         env = {"SSH_ASKPASS": str(home / "askpass"), "SSH_ASKPASS_REQUIRE": "force"}
     else:
         options["BatchMode"] = "yes"
+    if access.proxy:
+        _write(home / "proxy", access.proxy.encode())
+        tunnel = shlex.join([sys.executable, "-I", "-m", "fluxtui.engine.adapters.tunnel", str(home / "proxy")])
+        # ssh has tokens of its own, which begin with a percent sign.
+        options["ProxyCommand"] = f"{tunnel.replace('%', '%%')} %h %p"
     command = ["ssh", "-F", "/dev/null", "-i", str(home / "identity")]
     command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     return {**env, "GIT_SSH_COMMAND": shlex.join(command), "GIT_SSH_VARIANT": "ssh"}

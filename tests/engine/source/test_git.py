@@ -106,6 +106,23 @@ async def test_a_commit_the_remote_does_not_have(repository: Repository, tmp_pat
         await git.checkout(target, tmp_path / "tree")
 
 
+@pytest.mark.parametrize("partial", [True, False])
+async def test_a_commit_that_is_on_another_branch(
+    repository: Repository, server: GitServer, tmp_path: Path, partial: bool
+) -> None:
+    first = repository.git("rev-parse", "HEAD")
+    repository.git("config", "uploadpack.allowFilter", str(partial).lower())
+    repository.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    repository.git("checkout", "--quiet", "-b", "other")
+    other = repository.commit("other")
+    git = make(f"{server.url}/fleet/.git", tmp_path)
+    await git.checkout(await git.resolve(Reference(commit=first, branch="other")), tmp_path / "first")
+    await git.checkout(await git.resolve(Reference(commit=other)), tmp_path / "any")
+    target = await git.resolve(Reference(commit=other, branch="main"))
+    with pytest.raises(ReferenceError, match=f"unable to resolve commit object for '{other}' on branch 'main'"):
+        await git.checkout(target, tmp_path / "tree")
+
+
 async def test_only_the_directories_asked_for_are_there(repository: Repository, tmp_path: Path) -> None:
     repository.commit("more", {"infra/x.yaml": "x", "apps/deep/y.yaml": "y", "top.yaml": "t"})
     git = make(repository.url, tmp_path)

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import functools
 import hashlib
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from fluxtui.kube.errors import NotFound
 from tests.engine.polling import eventually
 from tests.engine.source.bench import NAMESPACE, Bench, conditions, shape, status
 from tests.engine.source.repositories import GitServer, Repository
+from tests.listening import streams, swallow
 
 
 async def test_a_fresh_repository_becomes_an_artifact(bench: Bench, repository: Repository) -> None:
@@ -202,6 +202,20 @@ async def test_an_artifact_that_disappeared_or_was_damaged_is_made_again(bench: 
     assert (await bench.event("fleet", "ArtifactVerificationFailed"))["type"] == "Warning"
 
 
+async def test_an_artifact_that_disappeared_and_cannot_be_made_again(bench: Bench, repository: Repository) -> None:
+    await bench.create("fleet", repository.url)
+    obj = await bench.ready("fleet")
+    (bench.store.root / "alpha" / obj["status"]["artifact"]["path"]).unlink()
+    repository.path.rename(repository.path.with_name("elsewhere"))
+    await bench.patch("fleet", {"metadata": {"annotations": {REQUESTED_AT: "1"}}})
+    obj = await bench.failed("fleet", "GitOperationFailed")
+    assert "artifact" not in obj["status"]
+    assert "ArtifactInStorage" not in conditions(obj)
+    reconciling = conditions(obj)["Reconciling"]
+    expected = ("ProgressingWithRetry", "building artifact: disappeared from storage")
+    assert (reconciling["reason"], reconciling["message"]) == expected
+
+
 async def test_deleting_the_object_removes_its_artifacts(bench: Bench, repository: Repository) -> None:
     await bench.create("fleet", repository.url)
     obj = await bench.ready("fleet")
@@ -227,15 +241,7 @@ async def test_no_secret_and_no_tree_stays_behind(bench: Bench, repository: Repo
 
 
 async def test_a_remote_that_takes_too_long_is_given_up(bench: Bench, repository: Repository) -> None:
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.read()
-        finally:
-            writer.close()
-
-    silent: Awaitable[asyncio.Server] = asyncio.start_server(swallow, "127.0.0.1", 0)
-    async with await silent as listening:
-        port = listening.sockets[0].getsockname()[1]
+    async with streams(swallow) as port:
         await bench.create("fleet", f"http://127.0.0.1:{port}/x.git", timeout="300ms")
         obj = await bench.failed("fleet", "GitOperationFailed")
         assert conditions(obj)["Ready"]["message"].endswith("timed out after 300ms")

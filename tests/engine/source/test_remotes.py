@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from fluxtui.api.meta import REQUESTED_AT
+from fluxtui.engine.adapters import tunnel
 from fluxtui.engine.controllers.source.access import is_encrypted
 from fluxtui.engine.runtime.service_accounts import ServiceAccount
 from tests.engine.clouds.provider import AZURE, clouds
@@ -159,6 +160,115 @@ async def test_a_proxy_with_a_password(bench: Bench, repository: Repository, ser
         obj = await bench.failed("none", "AuthenticationFailed")
         message = "failed to configure proxy options: failed to get secret 'flux-system/nothing'"
         assert conditions(obj)["Ready"]["message"].startswith(message)
+
+
+@asynccontextmanager
+async def socks(user: bytes, password: bytes) -> AsyncIterator[tuple[int, list[str]]]:
+    """A SOCKS5 proxy that wants a password; the places it was asked for."""
+    asked: list[str] = []
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while block := await reader.read(1 << 16):
+                writer.write(block)
+                await writer.drain()
+            writer.write_eof()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            _, count = await reader.readexactly(2)
+            methods = await reader.readexactly(count)
+            writer.write(b"\x05\x02" if 2 in methods else b"\x05\xff")
+            if 2 in methods:
+                _, length = await reader.readexactly(2)
+                given = await reader.readexactly(length), await reader.readexactly((await reader.readexactly(1))[0])
+                writer.write(b"\x01\x00" if given == (user, password) else b"\x01\x01")
+                await reader.readexactly(3)
+                kind = (await reader.readexactly(1))[0]
+                length = 4 if kind == 1 else (await reader.readexactly(1))[0]
+                host = await reader.readexactly(length)
+                port = int.from_bytes(await reader.readexactly(2), "big")
+                asked.append(f"{'.'.join(map(str, host)) if kind == 1 else host.decode()}:{port}")
+                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"\x05\x00\x00\x03\x01x\x00\x00")
+                await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+                far_writer.close()
+                await far_writer.wait_closed()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1], asked
+
+
+async def test_ssh_through_a_socks_proxy(bench: Bench, repository: Repository, tmp_path: Path) -> None:
+    async with ssh_server(tmp_path / "ssh") as server, socks(b"mandalorian", b"gro:gu%") as (port, asked):
+        await bench.secret("auth", identity=server.identity, known_hosts=server.known_hosts)
+        address = f"socks5://127.0.0.1:{port}"
+        await bench.secret("anonymous", address=address)
+        await bench.secret("wrong", address=address, username="mandalorian", password="grogu")
+        await bench.secret("right", address=address, username="mandalorian", password="gro:gu%")
+        proxied = {"secretRef": {"name": "auth"}, "proxySecretRef": {"name": "anonymous"}}
+        await bench.create("fleet", server.url(repository.path), **proxied)
+        obj = await bench.failed("fleet", "GitOperationFailed")
+        assert "proxy: the SOCKS5 proxy wants a user and a password" in conditions(obj)["Ready"]["message"]
+        await bench.patch("fleet", {"spec": {"proxySecretRef": {"name": "wrong"}}})
+
+        def refused(obj: dict[str, Any]) -> bool:
+            return "refuses the user or the password" in conditions(obj)["Ready"]["message"]
+
+        await bench.until("fleet", refused)
+        assert not asked
+        await bench.patch("fleet", {"spec": {"proxySecretRef": {"name": "right"}}})
+        await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
+        assert set(asked) == {f"127.0.0.1:{server.port}"}
+
+
+@asynccontextmanager
+async def connecting(authorization: str) -> AsyncIterator[int]:
+    """A proxy that answers CONNECT with one line, then repeats what it gets."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        allowed = head[0] == "CONNECT git.example.com:22 HTTP/1.1" and f"Proxy-Authorization: {authorization}" in head
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" if allowed else b"HTTP/1.1 407 No\r\n\r\n")
+        if allowed:
+            writer.write(await reader.read(100))
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+async def test_a_tunnel_through_an_http_proxy() -> None:
+    token = base64.b64encode(b"me:pass word").decode()
+    async with connecting(f"Basic {token}") as port:
+        reader, writer = await tunnel.connect(f"http://me:pass%20word@127.0.0.1:{port}", "git.example.com", 22)
+        writer.write(b"SSH-2.0")
+        assert await reader.read() == b"SSH-2.0"
+        writer.close()
+        await writer.wait_closed()
+        with pytest.raises(tunnel.TunnelError, match="answers 407 for git"):
+            await tunnel.connect(f"http://127.0.0.1:{port}", "git.example.com", 22)
+
+
+async def test_authorities_of_a_secret_come_beside_those_of_the_system(
+    bench: Bench, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not http_backend():
+        pytest.skip("this git has no http-backend")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    key, certificate = self_signed(tmp_path / "a")
+    _, other = self_signed(tmp_path / "b")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serving(repository.path.parent, (certificate, key)) as server:
+        await bench.secret("other", ca__crt=other.read_text())
+        await bench.create("fleet", f"{server.url}/fleet/.git", secretRef={"name": "other"})
+        await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
 
 
 class GitHub:

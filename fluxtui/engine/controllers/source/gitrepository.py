@@ -315,6 +315,7 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
     def _forget_artifact(self, run: Run) -> None:
         run.status.pop("artifact", None)
         run.conditions.delete(IN_STORAGE)
+        run.conditions.mark(RECONCILING, "True", PROGRESSING, "building artifact: disappeared from storage")
 
 
 class _failures:
