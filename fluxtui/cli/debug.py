@@ -47,15 +47,17 @@ def command() -> None:
 
 @command.command("kustomization", help=HELP)
 @click.argument("name")
-@click.option("--show-vars", "part", flag_value="vars", help="The variables, as NAME=VALUE.")
-@click.option("--show-status", "part", flag_value="status", help="The status, as YAML.")
-@click.option("--show-history", "part", flag_value="history", help="What was reconciled and how it ended, as YAML.")
+@click.option("--show-vars", is_flag=True, help="The variables, as NAME=VALUE.")
+@click.option("--show-status", is_flag=True, help="The status, as YAML.")
+@click.option("--show-history", is_flag=True, help="What was reconciled and how it ended, as YAML.")
 @click.option("--show-secrets", is_flag=True, help="Print the values that Secrets have, too.")
 @cluster_options("30s", namespaces=True)
-def kustomization(name: str, part: str | None, show_secrets: bool, place: Place) -> None:
+def kustomization(name: str, show_secrets: bool, place: Place, **shown: bool) -> None:
     """Print parts of Kustomizations."""
-    if part is None:
-        raise click.UsageError("one of --show-vars, --show-status and --show-history is needed")
+    parts = [option.removeprefix("show_") for option, wanted in shown.items() if wanted]
+    if len(parts) != 1:
+        raise click.UsageError("exactly one of --show-vars, --show-status and --show-history is needed")
+    part = parts[0]
     if show_secrets and part != "vars":
         raise click.UsageError("--show-secrets goes with --show-vars")
     sys.exit(asyncio.run(_debug(place, name, part, show_secrets)))

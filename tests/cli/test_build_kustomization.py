@@ -140,7 +140,8 @@ def test_a_directory_is_still_built(tmp_path: Path) -> None:
 MISTAKES = [
     ("build ks apps", "--path or --local-sources is needed"),
     ("build ks apps --path {} --dry-run", "--dry-run needs --kustomization-file"),
-    ("debug ks apps", "one of --show-vars, --show-status and --show-history"),
+    ("debug ks apps", "exactly one of --show-vars, --show-status and --show-history"),
+    ("debug ks apps --show-vars --show-status", "exactly one of --show-vars"),
     ("debug ks apps --show-status --show-secrets", "goes with --show-vars"),
 ]
 

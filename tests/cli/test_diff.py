@@ -274,6 +274,22 @@ async def test_what_an_artifact_would_not_have_is_left_out(start: Start, tmp_pat
     assert [line for line in result.stdout.splitlines() if "created" in line] == ["  ConfigMap/default/a created"]
 
 
+async def test_without_a_path_and_an_artifact_there_is_nothing_to_compare(start: Start) -> None:
+    fleet = await start("east")
+    await drifted(fleet.clients["east"], path="./apps")
+    result = await fleet.run("diff", "ks", "apps")
+    assert (result.exit_code, '✗ GitRepository.source.toolkit.fluxcd.io "fleet" not found' in result.stdout) == (
+        2,
+        True,
+    )
+    git = {"interval": "1m", "url": "https://git.example.com/fleet"}
+    await create(fleet.clients["east"], flux("git", "fleet", spec=git))
+    result = await fleet.run("diff", "ks", "apps")
+    # Nobody tries again here.
+    assert "  ✗ Source artifact not found\n" in result.stdout
+    assert result.exit_code == 2
+
+
 async def test_without_a_path_the_artifact_is_what_counts(start: Start, tmp_path: Path) -> None:
     fleet = await start("east", "west")
     store = ArtifactStore(tmp_path / "storage")

@@ -147,9 +147,9 @@ class Previewer:
                 await reconciler.build(run)
                 found = await _compare(run, apply_options(run), "" if local else run.shared(Work).source.revision)
             except (Outcome, IgnoreError, InventoryError, PruneError) as error:
-                # What upstream waits for, it says without the cause.
+                # What upstream waits for, it says without the cause; here nothing is waited for.
                 cause = error.__cause__ if isinstance(error.__cause__, ArtifactError) else error
-                raise PreviewError(str(cause)) from error
+                raise PreviewError(str(cause).partition(", retrying in ")[0]) from error
         if impersonated:
             return msgspec.structs.replace(found, account=account)
         return msgspec.structs.replace(found, not_as=account)
