@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
 import msgspec
 from aiohttp import web
+
+from fluxtui.serving import port_of, serving
 
 Answer = Callable[[], tuple[int, str, bytes]]
 """() → (status, content type, body); quick and never raising."""
@@ -43,27 +46,25 @@ class Endpoints:
         self.address = address
         """Once the context is entered, with the port that was found for 0."""
         self._answers = answers
-        self._runner: web.AppRunner | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         for path, answer in self._answers.items():
             app.router.add_get(path, _handler(answer))
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await self._runner.setup()
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        host, port = self.address.host, self.address.port
         try:
-            await web.TCPSite(self._runner, self.address.host or None, self.address.port).start()
+            server = await self._stack.enter_async_context(serving(runner, host, port))
         except OSError as error:
-            await self._runner.cleanup()
             raise EndpointError(f"{self.address} can't be listened on: {error.strerror or error}") from error
-        self.address = Address(self.address.host, self._runner.addresses[0][1])
+        self.address = Address(host, port_of(server))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._stack.aclose()
 
 
 def _handler(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -21,13 +21,10 @@ from fluxtui.sandbox.operations import Operations, Write
 from fluxtui.sandbox.reviews import Access, Denial
 from fluxtui.sandbox.simulation.kubelet import Simulation
 from fluxtui.sandbox.store import Store
+from fluxtui.serving import end, stop
 
 HOST = "127.0.0.1"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-
-
-TURNS = 5
-"""Turns of the event loop in which an accepted connection gets its handler."""
 
 
 class SandboxCluster:
@@ -58,8 +55,9 @@ class SandboxCluster:
         self._simulate = simulate
         self._speed = speed
         self._runner: web.AppRunner | None = None
-        self._site: web.SockSite | None = None
+        self._listener: asyncio.Server | None = None
         self._held: socket.socket | None = None
+        self._switching = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -105,18 +103,15 @@ class SandboxCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.faults.set("")
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
-        # A connection that was accepted a moment ago is not known to the server yet, which closes only what it knows.
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        if self._listener is not None:
+            await stop(self._listener)
+            self._listener = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._cut()
         if self._runner is not None:
-            await self._runner.cleanup()
+            await end(self._runner)
 
     def _create_namespaces(self) -> None:
         kind = self.operations.kinds.find("", "v1", "namespaces")
@@ -127,10 +122,10 @@ class SandboxCluster:
 
     async def _listen(self) -> None:
         assert self._runner is not None
+        assert self._runner.server is not None
         place, self._held = self._held or self._hold(), None
         self._port = int(place.getsockname()[1])
-        self._site = web.SockSite(self._runner, place)
-        await self._site.start()
+        self._listener = await asyncio.get_running_loop().create_server(self._runner.server, sock=place)
 
     def _hold(self) -> socket.socket:
         """The port as ours, so that nobody else gets it; as long as nobody listens, connections are refused."""
@@ -141,11 +136,13 @@ class SandboxCluster:
 
     async def _on_fault(self, fault: str) -> None:
         """Close the port, open it again, or cut connections."""
-        if fault == "refuse" and self._site is not None:
-            await self._site.stop()
-            self._site, self._held = None, self._hold()
-        elif fault != "refuse" and self._site is None and self._runner is not None:
-            await self._listen()
+        async with self._switching:
+            if fault == "refuse" and self._listener is not None:
+                listener, self._listener = self._listener, None
+                await stop(listener)
+                self._held = self._hold()
+            elif fault != "refuse" and self._listener is None and self._runner is not None:
+                await self._listen()
         if fault in ("refuse", "cut", "gone"):
             if fault == "gone":
                 self.store.compact()

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from fluxtui.sandbox.cluster import HOST, SandboxCluster
 from fluxtui.sandbox.faults import FAULTS
+from fluxtui.serving import port_of, serving
 
 
 class SandboxFleet:
@@ -60,10 +61,8 @@ class SandboxFleet:
             for cluster in self.clusters.values():
                 await stack.enter_async_context(cluster)
             runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, HOST, 0).start()
-            self.control = f"http://{HOST}:{runner.addresses[0][1]}"
+            server = await stack.enter_async_context(serving(runner, HOST))
+            self.control = f"http://{HOST}:{port_of(server)}"
             self._stack = stack.pop_all()
         return self
 

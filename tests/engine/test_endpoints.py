@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from fluxtui.kube.resources import Resource
 from tests.engine.harness import QUICK, create, revision, running, state
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository
+from tests.listening import streams, swallow
 from tests.ports import free_port
 
 ANY = Address("127.0.0.1", 0)
@@ -94,14 +94,7 @@ async def test_health_is_there_at_once_and_readiness_with_the_first_answers(
 ) -> None:
     """A server that accepts and says nothing keeps its cluster connecting."""
 
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.read()
-        finally:
-            writer.close()
-
-    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as silent:
-        port = silent.sockets[0].getsockname()[1]
+    async with streams(swallow) as port:
         mute = msgspec.structs.replace(context, id="mute", name="mute", server=f"http://127.0.0.1:{port}")
         place = Address("127.0.0.1", free_port())
         engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one", listening=Listening(metrics=place, health=place))
@@ -114,8 +107,8 @@ async def test_health_is_there_at_once_and_readiness_with_the_first_answers(
 
 
 async def test_an_address_in_use_is_said(tmp_path: Path) -> None:
-    async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as taken:
-        place = Address("127.0.0.1", taken.sockets[0].getsockname()[1])
+    async with streams(swallow) as port:
+        place = Address("127.0.0.1", port)
         engine = Engine(QUICK, tmp_path / "storage", "fluxtui_one", listening=Listening(health=place))
         with pytest.raises(EndpointError, match=f"{place} can't be listened on"):
             await engine.run([])

@@ -12,6 +12,7 @@ from aiohttp import web
 from fluxtui.api.source import Artifact
 from fluxtui.engine.runtime.artifacts import ArtifactStore
 from fluxtui.kube.client import Client, PatchType
+from fluxtui.serving import port_of, serving
 from tests.engine.kustomize.world import KINDS, NAMESPACE, World, config_map
 from tests.engine.runtime.test_foreign import Controller, packed
 
@@ -25,13 +26,9 @@ async def producer() -> AsyncIterator[Controller]:
     app = web.Application()
     app.router.add_get("/{path:.+}", producer.get)
     runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        producer.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(runner) as listener:
+        producer.base = f"http://127.0.0.1:{port_of(listener)}"
         yield producer
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture

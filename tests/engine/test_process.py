@@ -21,6 +21,7 @@ from fluxtui.kube.kubeconfig import Context
 from tests.engine.harness import LEASE, QUICK, create, lease, revision, running, state
 from tests.engine.polling import eventually
 from tests.engine.source.repositories import Repository
+from tests.listening import streams, swallow
 
 
 async def test_a_dead_cluster_does_not_touch_a_live_one(
@@ -112,15 +113,12 @@ async def test_a_stop_does_not_wait_for_a_remote_that_says_nothing(
 ) -> None:
     asked = asyncio.Event()
 
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
-        try:
-            await reader.read()
-        finally:
-            writer.close()
+        await swallow(reader, writer)
 
-    async with await asyncio.start_server(swallow, "127.0.0.1", 0) as silent:
-        await create(client, f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/x.git")
+    async with streams(listen) as port:
+        await create(client, f"http://127.0.0.1:{port}/x.git")
         settings = msgspec.structs.replace(QUICK, drain_deadline=0.2)
         async with asyncio.timeout(60), running(Engine(settings, tmp_path / "storage", "fluxtui_one"), context):
             await asked.wait()

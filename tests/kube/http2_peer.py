@@ -15,6 +15,7 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from fluxtui.kube.transport import Stream
+from fluxtui.serving import port_of, stop
 
 Connect = Callable[..., Any]
 HELLO = b'{"gitVersion": "v2"}'
@@ -184,15 +185,15 @@ class Peer:
         context.set_alpn_protocols(["h2"])
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: PeerConnection(self), "127.0.0.1", 0, ssl=context)
-        self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        self.url = f"https://127.0.0.1:{port_of(server)}"
         try:
             yield self
         finally:
-            server.close()
+            await stop(server)
             for connection in self.connections:
                 if connection.transport is not None:
                     connection.transport.abort()
-            await server.wait_closed()
+            await asyncio.sleep(0)
 
 
 def hold(asked: Asked) -> None:

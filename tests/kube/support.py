@@ -17,6 +17,7 @@ from aiohttp import web
 
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.resources import Resource
+from fluxtui.serving import port_of, serving
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -158,13 +159,8 @@ async def serve(handler: Handler, context: ssl.SSLContext | None = None, port: i
     # The types know only handlers that need nothing of an application.
     server = web.Server(cast("Any", handler), handler_cancellation=True, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=0.1, handle_signals=False)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)
-    await site.start()
-    try:
-        yield f"{'https' if context else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(runner, port=port, tls=context) as listener:
+        yield f"{'https' if context else 'http'}://127.0.0.1:{port_of(listener)}"
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ from fluxtui.kube.errors import (
 )
 from fluxtui.kube.resources import Resource
 from tests.kube.support import CONFIG_MAPS, Recorder, config_map, context, scripted, serve, status, until
+from tests.listening import streams
 
 NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments")
@@ -254,11 +255,9 @@ async def test_a_cut_answer_is_unreachable() -> None:
         writer.close()
         await writer.wait_closed()
 
-    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with Client(context(url)) as client:
-            with pytest.raises(Unreachable, match="the connection was cut"):
-                await client.version()
+    async with streams(cut) as port, Client(context(f"http://127.0.0.1:{port}")) as client:
+        with pytest.raises(Unreachable, match="the connection was cut"):
+            await client.version()
 
 
 async def test_many_requests_share_few_connections() -> None:

@@ -20,6 +20,7 @@ from fluxtui.kube.errors import Unreachable
 from fluxtui.kube.session import Session
 from tests.kube.http2_peer import Connect, Peer
 from tests.kube.support import Authority, context, serve, until
+from tests.listening import streams, swallow
 
 
 async def _give_up(peer: Peer, dialled: Callable[[], Coroutine[None, None, Session | None]], turns: int) -> None:
@@ -65,11 +66,10 @@ async def test_one_dials_for_all_who_wait_and_all_hear_of_its_failure(authority:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal dialled
         dialled += 1
-        await reader.read()
-        writer.close()
+        await swallow(reader, writer)
 
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with streams(silent) as port:
+        url = f"https://127.0.0.1:{port}"
         async with Client(context(url, certificate_authority_data=authority.data), connect_timeout=0.3) as client:
             said = await asyncio.gather(*(client.version() for _ in range(20)), return_exceptions=True)
         assert {str(each) for each in said} == {f"{url.removeprefix('https://')}: no answer within 0.3 s"}

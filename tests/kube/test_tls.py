@@ -21,6 +21,7 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.errors import ConfigError, Unauthorized, Unreachable
 from fluxtui.kube.proxy import proxy_for
 from tests.kube.support import Authority, context, serve
+from tests.listening import streams
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +200,10 @@ class Proxy:
             # A name that only the proxy knows, as in real life.
             there, back = await asyncio.open_connection("127.0.0.1" if host.endswith(".test") else host, int(port))
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            try:
+                await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            finally:
+                back.transport.abort()
         else:
             body = b'{"gitVersion": "via proxy", "you": "plain"}'
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -208,8 +212,8 @@ class Proxy:
     @asynccontextmanager
     async def running(self, tls_context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
         """Serve; the port."""
-        async with await asyncio.start_server(self.handle, "127.0.0.1", 0, ssl=tls_context) as server:
-            yield server.sockets[0].getsockname()[1]
+        async with streams(self.handle, tls_context) as port:
+            yield port
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
@@ -11,6 +13,7 @@ from typing import Self
 from aiohttp import web
 
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactStore
+from fluxtui.serving import port_of, serving
 
 _PORT_FILE = "port"
 
@@ -29,26 +32,11 @@ class ArtifactServer:
         self._advertised = advertised
         self._host = host
         self._port = port
-        self._runner: web.AppRunner | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/{path:.+}", self._get)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await self._runner.setup()
         remembered = self._store.root / _PORT_FILE
-        for port in dict.fromkeys((self._port or _read_port(remembered), self._port)):
-            site = web.TCPSite(self._runner, self._host or None, port)
-            try:
-                await site.start()
-            except OSError as error:
-                if port == self._port:
-                    await self._runner.cleanup()
-                    reason = error.strerror or str(error)
-                    raise ArtifactError(f"artifacts can't be served on {self._host}:{port}: {reason}") from error
-                continue
-            break
-        bound = self._runner.addresses[0][1]
+        bound = port_of(await self._listen(_read_port(remembered)))
         host = self._host or socket.gethostname()
         host = f"[{host}]" if ":" in host else host
         self._store.base_url = f"http://{self._advertised or f'{host}:{bound}'}"
@@ -59,8 +47,19 @@ class ArtifactServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._stack.aclose()
+
+    async def _listen(self, last: int) -> asyncio.Server:
+        for port in dict.fromkeys((self._port or last, self._port)):
+            app = web.Application()
+            app.router.add_get("/{path:.+}", self._get)
+            runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+            try:
+                return await self._stack.enter_async_context(serving(runner, self._host, port))
+            except OSError as error:
+                problem = error
+        reason = problem.strerror or str(problem)
+        raise ArtifactError(f"artifacts can't be served on {self._host}:{self._port}: {reason}") from problem
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         path = PurePosixPath(request.match_info["path"])

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from fluxtui.engine.adapters.clouds import gcp
+from fluxtui.serving import port_of, serving
 
 CREDENTIALS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult><Credentials>
@@ -120,10 +121,8 @@ async def clouds(monkeypatch: pytest.MonkeyPatch, directory: Path) -> AsyncItera
     """Services that the environment names as those of the clouds, and no identity of the engine in it."""
     found = Provider()
     runner = web.AppRunner(found.app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(runner) as listener:
+        found.url = f"http://127.0.0.1:{port_of(listener)}"
         environment = {"resourceManagerEndpoint": found.url, "tokenAudience": "https://manager"}
         await asyncio.to_thread((directory / "azure.json").write_text, json.dumps(environment))
         for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN"):
@@ -136,8 +135,6 @@ async def clouds(monkeypatch: pytest.MonkeyPatch, directory: Path) -> AsyncItera
         for name in ("STS", "IAM", "CONTAINER"):
             monkeypatch.setattr(gcp, name, found.url)
         yield found
-    finally:
-        await runner.cleanup()
 
 
 class Account:

@@ -15,6 +15,7 @@ from aiohttp import web
 from fluxtui.engine.adapters import sops
 from fluxtui.engine.adapters.vault import Instances, VaultError, addresses
 from fluxtui.engine.runtime.service_accounts import ServiceAccount
+from fluxtui.serving import port_of, serving
 from tests.engine.kustomize.test_decryption import (
     AGE,
     DECRYPTION,
@@ -72,13 +73,9 @@ async def vault(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Vault]:
         monkeypatch.delenv(name, raising=False)
     found = Vault()
     runner = web.AppRunner(found.app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(runner) as listener:
+        found.url = f"http://127.0.0.1:{port_of(listener)}"
         yield found
-    finally:
-        await runner.cleanup()
 
 
 async def account(world: World, name: str) -> None:

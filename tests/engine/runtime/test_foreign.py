@@ -15,6 +15,7 @@ from aiohttp import web
 from fluxtui.api.source import Artifact
 from fluxtui.engine.runtime import foreign
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound, ArtifactStore, ClusterArtifacts
+from fluxtui.serving import port_of, serving
 
 
 class Controller:
@@ -47,13 +48,9 @@ async def controller() -> AsyncIterator[Controller]:
     app = web.Application()
     app.router.add_get("/{path:.+}", controller.get)
     runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        controller.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving(runner) as listener:
+        controller.base = f"http://127.0.0.1:{port_of(listener)}"
         yield controller
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture

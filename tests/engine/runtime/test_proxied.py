@@ -14,6 +14,7 @@ from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound, Ar
 from fluxtui.engine.runtime.proxied import ProxiedArtifacts, proxy_path
 from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
+from fluxtui.serving import port_of, serving
 
 HOST = "source-controller.flux-system.svc.cluster.local."
 PATHS = [
@@ -65,13 +66,11 @@ async def client(store: ArtifactStore) -> AsyncIterator[Client]:
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
     runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    async with Client(Context("c", "c", "test", f"http://{host}:{port}")) as found:
+    async with (
+        serving(runner) as listener,
+        Client(Context("c", "c", "test", f"http://127.0.0.1:{port_of(listener)}")) as found,
+    ):
         yield found
-    await runner.cleanup()
 
 
 async def test_content_is_opened_once_verified(store: ArtifactStore, artifact: Artifact, client: Client) -> None:
