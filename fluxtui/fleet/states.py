@@ -144,15 +144,16 @@ def _own(facts: Facts, now: float, stale: Collection[str]) -> Judgement:
 def _said(facts: Facts, now: float, stale: Collection[str]) -> Judgement:
     if facts.stalled:
         return _judged(State.STALLED, facts.stalled_reason, facts.stalled_message)
-    if facts.ready == Ready.FALSE and not _works_on_news(facts):
+    # Nothing works on a suspended object, nor does it promise anything; and to suspend it was a change of its spec.
+    if facts.ready == Ready.FALSE and (facts.suspended or not _works_on_news(facts)):
         return _judged(State.FAILED, facts.ready_reason, facts.ready_message)
     if facts.reconciling or facts.ready == Ready.UNKNOWN:
         return _judged(State.PROGRESSING, *_words(facts))
-    if facts.ready == Ready.TRUE:
+    if facts.ready == Ready.TRUE and not facts.suspended:
         broken = _broken_promise(facts, now, stale)
         if broken:
             return _judged(State.OVERDUE, *broken)
-    if facts.ready != Ready.ABSENT and 0 != facts.observed < facts.generation:
+    if facts.ready != Ready.ABSENT and 0 != facts.observed < facts.generation and not facts.suspended:
         return _judged(State.PROGRESSING, "NewGeneration", "a change of the spec waits for its controller")
     if facts.ready == Ready.TRUE:
         return _judged(State.READY, facts.ready_reason, facts.ready_message)
@@ -196,7 +197,7 @@ def _broken_promise(facts: Facts, now: float, stale: Collection[str]) -> tuple[s
 
 def next_change(facts: Facts, now: float) -> float:
     """When (seconds since the epoch) the state changes if nothing is heard until then; infinity for never."""
-    if facts.ready != Ready.TRUE or facts.stalled or facts.deleting:
+    if facts.ready != Ready.TRUE or facts.stalled or facts.deleting or facts.suspended:
         return math.inf
     first = math.inf
     if facts.pending and (waited := facts.pending + _pending_limit(facts)) >= now:

@@ -157,6 +157,24 @@ def test_suspended_keeps_the_state_before(word: str) -> None:
     assert (row.state, row.before, row.message) == (State.SUSPENDED, State.FAILED, "no such chart")
 
 
+RETRYING = said("Reconciling", "True", "ProgressingWithRetry", generation=2)
+
+
+@pytest.mark.parametrize(
+    ("obj", "before"),
+    [
+        (flux("ks", "it", ready(), spec={"suspend": True}, generation=2), State.READY),
+        (flux("ks", "it", failed(), RETRYING, spec={"suspend": True}, generation=2), State.FAILED),
+        (flux("ks", "it", ready(), spec={"suspend": True}, annotations={REQUESTED_AT: ago(hours=9)}), State.READY),
+    ],
+    ids=["the suspension is a generation", "a failure noted again", "a request that nobody handles"],
+)
+def test_what_suspending_brings_is_not_the_state_before(obj: Object, before: State) -> None:
+    row = row_of("c", obj, SECONDS)
+    assert (row.state, row.before) == (State.SUSPENDED, before)
+    assert math.isinf(next_change(row, SECONDS))
+
+
 def test_a_suspension_says_why_and_by_whom() -> None:
     notes = {SUSPEND_REASON: "migration\x1b[31m", SUSPENDED_BY: "ada@bastion"}
     row = row_of("c", flux("ks", "it", ready(), spec={"suspend": True}, annotations=notes), SECONDS)

@@ -73,6 +73,13 @@ def conclude(
     return Conclusion(_retry(reconciler, obj, outcome), outcome, bug=bug)
 
 
+def retried(conditions: Conditions) -> None:
+    """Have Reconciling, where it is shown, say that what failed is tried again."""
+    shown = conditions.get(RECONCILING)
+    if shown is not None:
+        conditions.mark(RECONCILING, "True", PROGRESSING_WITH_RETRY, shown.message)
+
+
 def _succeeded(reconciler: Reconciler[T], obj: T, conditions: Conditions, outcome: Unchanged | None) -> Conclusion:
     conditions.delete(RECONCILING)
     conditions.delete(STALLED)

@@ -77,6 +77,11 @@ class Conditions:
         if status == "True" and type in (RECONCILING, STALLED):
             self._items.pop(STALLED if type == RECONCILING else RECONCILING, None)
 
+    def renew(self, type: str) -> None:
+        """Have a condition, if it is there, count for the current generation, too."""
+        if type in self._items:
+            self._items[type] = msgspec.structs.replace(self._items[type], observed_generation=self._generation)
+
     def commit(self) -> None:
         """Take the conditions as what the server has."""
         self._written = dict(self._items)

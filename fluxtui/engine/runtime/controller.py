@@ -87,6 +87,7 @@ class Controller(Generic[T]):
             raw = await self._add_finalizer(raw)
         if (raw.get("spec") or {}).get("suspend"):
             self._say("reconciliation is suspended for this object", key=key)
+            await Reconciliation(self.reconciler, self.cluster, raw).hold()
             return Next()
         started = time.monotonic()
         async with Reconciliation(self.reconciler, self.cluster, raw) as run:

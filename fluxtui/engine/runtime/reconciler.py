@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from fluxtui.api.kinds import Kind
+from fluxtui.engine.runtime.conditions import Conditions
 from fluxtui.engine.runtime.objects import Key, Object
 from fluxtui.engine.runtime.reconciliation import Reconciliation
 
@@ -69,6 +70,11 @@ class Reconciler(Protocol[T]):
     def retry_interval(self, obj: T) -> float | None:
         """Seconds until the next run after a failure; None for exponential back-off."""
         return None
+
+    def hold(self, conditions: Conditions) -> bool:
+        """Bring the conditions of an object that is suspended in line with its not being reconciled; whether its
+        generation counts as observed. Upstream's controllers differ in both."""
+        return True
 
     async def background(self, wake: Callable[[Key], None]) -> None:
         """Runs beside the workers for as long as the controller does, to `wake` objects for reasons of its own."""

@@ -168,6 +168,15 @@ class Reconciliation(Generic[T]):
         group = await self.resources.enter_async_context(asyncio.TaskGroup())
         self.resources.callback(group.create_task(self._tell_later()).cancel)
 
+    async def hold(self) -> None:
+        """Note that the object was seen while it is suspended, in place of a run: a request is handled with it, and a
+        generation known, so that nobody waits for either."""
+        if self._reconciler.hold(self.conditions):
+            self._observed = self.generation
+        if self._request:
+            self._handled = self._request
+        await self._patch()
+
     def decode(self) -> None:
         """Decode the object, for a finalizer. Raises Stalled when it does not fit its type."""
         self._decode()

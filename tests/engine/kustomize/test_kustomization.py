@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fluxtui.api.meta import REQUESTED_AT
 from fluxtui.kube.client import PatchType
 from tests.engine.kustomize.world import World, config_map, counting, deployment
 from tests.engine.polling import eventually
@@ -280,6 +281,33 @@ async def test_suspended_is_left_alone(world: World) -> None:
         assert await world.status("apps") == {"observedGeneration": -1}
         await world.change("apps", {"spec": {"suspend": False}})
         await world.ready("apps")
+
+
+@pytest.mark.parametrize(
+    ("path", "ready", "observed", "reconciling"), [("./", "True", 2, None), ("./none", "False", -1, 2)]
+)
+async def test_suspending_settles_what_is_ready_and_nothing_else(
+    world: World, path: str, ready: str, observed: int, reconciling: int | None
+) -> None:
+    await world.publish({"a.yaml": config_map("a")})
+    await world.kustomization("apps", path=path)
+    async with world.running():
+
+        async def has(field: str, value: object) -> dict[str, Any] | None:
+            status = await world.status("apps")
+            return status if status.get(field) == value else None
+
+        async def concluded() -> bool:
+            found = {each["type"]: each for each in (await world.status("apps")).get("conditions") or []}
+            return "Ready" in found and bool(found["Ready"]["status"] == ready)
+
+        await eventually(concluded)
+        await world.change("apps", {"spec": {"suspend": True}, "metadata": {"annotations": {REQUESTED_AT: "asleep"}}})
+        status = await eventually(lambda: has("lastHandledReconcileAt", "asleep"))
+        assert status["observedGeneration"] == observed
+        found = {each["type"]: each for each in status["conditions"]}
+        assert found["Ready"]["observedGeneration"] == 1
+        assert found.get("Reconciling", {}).get("observedGeneration") == reconciling
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fluxtui.api.meta import FINALIZER
+from fluxtui.api.meta import FINALIZER, REQUESTED_AT
 from fluxtui.engine.runtime.outcomes import Stalled, Unchanged, Waiting
 from tests.engine.polling import eventually
 from tests.engine.runtime.bench import KEY, Bench, Run, Scripted, conditions, fails, finalized, succeed
@@ -58,6 +58,22 @@ async def test_an_object_born_suspended_gets_its_finalizer_and_nothing_else(benc
     assert scripted.runs == []
     await bench.patch({"spec": {"suspend": False}})
     await bench.settled("Succeeded")
+
+
+async def test_a_suspended_object_is_seen_and_its_request_handled_without_a_run(
+    bench: Bench, scripted: Scripted
+) -> None:
+    await bench.create()
+    await bench.settled("Succeeded")
+    await bench.patch({"spec": {"suspend": True}, "metadata": {"annotations": {REQUESTED_AT: "while asleep"}}})
+
+    async def seen() -> dict[str, Any] | None:
+        obj = await bench.get()
+        return obj if obj["status"].get("lastHandledReconcileAt") == "while asleep" else None
+
+    obj = await eventually(seen)
+    assert obj["status"]["observedGeneration"] == obj["metadata"]["generation"] == 2
+    assert len(scripted.runs) == 1
 
 
 async def test_a_failure_is_shown_retried_with_back_off_and_recovered_from(bench: Bench, scripted: Scripted) -> None:

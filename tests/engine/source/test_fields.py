@@ -105,6 +105,13 @@ async def test_nothing_happens_while_suspended(bench: Bench, repository: Reposit
     assert not conditions(obj)
     await bench.patch("fleet", {"spec": {"suspend": False}})
     await bench.ready("fleet")
+    await bench.patch("fleet", {"spec": {"suspend": True}})
+    # As source-controller, it says of the suspended generation what it said of the one before.
+    obj = await bench.until("fleet", lambda obj: obj["status"]["observedGeneration"] == 3)
+    assert {type: found["observedGeneration"] for type, found in conditions(obj).items()} == {
+        "Ready": 3,
+        "ArtifactInStorage": 2,
+    }
 
 
 async def test_superseded_artifacts_are_collected_by_count_and_said(bench: Bench, repository: Repository) -> None:

@@ -54,6 +54,8 @@ from fluxtui.engine.controllers.kustomize.work import RECONCILIATION_FAILED, Run
 from fluxtui.engine.runtime import configs
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound
 from fluxtui.engine.runtime.cluster import Cluster
+from fluxtui.engine.runtime.conclusion import retried
+from fluxtui.engine.runtime.conditions import Conditions
 from fluxtui.engine.runtime.objects import Key, Object, annotation_of
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
@@ -99,6 +101,15 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         cache = cluster.cache
         references = References(lambda key: cache.get(KUSTOMIZATION, key), lambda found: configs.demand(cache, found))
         self.watches = references.watches(settings.configs_label_selector)
+
+    def hold(self, conditions: Conditions) -> bool:
+        """As the base: a failure is not settled by being suspended."""
+        if conditions.is_true(READY):
+            conditions.delete(RECONCILING)
+            return True
+        if conditions.is_false(READY):
+            retried(conditions)
+        return False
 
     def interval(self, obj: Kustomization) -> float:
         return durations.parse(obj.spec.interval)

@@ -17,7 +17,7 @@ import msgspec
 
 from fluxtui.api import durations
 from fluxtui.api.kinds import GIT_REPOSITORY
-from fluxtui.api.meta import RECONCILING
+from fluxtui.api.meta import READY, RECONCILING, STALLED
 from fluxtui.api.source import Artifact, GitRepository, GitRepositorySpec
 from fluxtui.engine.adapters.git import Commit, EmptyRepository, Git, GitError, Options
 from fluxtui.engine.adapters.git_access import Remote
@@ -40,6 +40,8 @@ from fluxtui.engine.controllers.source.vocabulary import (
 )
 from fluxtui.engine.runtime.artifacts import ArtifactError, ArtifactNotFound
 from fluxtui.engine.runtime.cluster import Cluster
+from fluxtui.engine.runtime.conclusion import retried
+from fluxtui.engine.runtime.conditions import Conditions
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Unchanged, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
@@ -222,6 +224,13 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         self._watcher.remove(run.key)
         if await run.cluster.artifacts.remove_all(self.kind.kind, run.key.namespace, run.key.name):
             run.event("Normal", COLLECTED, "garbage collected artifacts for deleted resource")
+
+    def hold(self, conditions: Conditions) -> bool:
+        """As the base: what was said before counts for the generation that is suspended, too."""
+        conditions.delete(STALLED)
+        retried(conditions)
+        conditions.renew(READY)
+        return READY in conditions
 
     def interval(self, obj: GitRepository) -> float:
         return durations.parse(obj.spec.interval)
