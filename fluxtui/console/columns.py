@@ -84,17 +84,34 @@ def stamp(line: Line, brush: Brush) -> tuple[object, ...]:
     """Everything the line's looks depend on beside its key; cheap, and equal as long as nothing visible changed."""
     if line.type == LineType.OBJECT:
         row = brush.mirror.rows.get(line.ref) if line.ref else None
-        return (line.opens, line.opened, line.depth, row, brush.age(row.changed) if row else "")
+        return (line.opens, line.opened, line.depth, row, brush.age(_since(line, brush)))
     if line.type == LineType.CHILD:
-        return (line.opened, line.depth, line.child, brush.age(line.child.changed) if line.child else "")
+        return (line.opened, line.depth, line.child, brush.age(_since(line, brush)))
     if line.type == LineType.CLUSTER:
         info = brush.mirror.clusters.get(line.cluster)
-        since = brush.age(info.lost_since) if info else ""
         under_way = brush.engines.get(line.cluster)
-        return (line.opened, info, since, brush.tree.counts(line), len(line.members), under_way)
+        age = brush.age(_since(line, brush))
+        return (line.opened, info, age, brush.tree.counts(line), len(line.members), under_way)
     if line.type == LineType.NOTICE:
         return (line.depth, line.text)
     return (line.opened, line.text, brush.tree.counts(line))
+
+
+def ages(line: Line, brush: Brush, before: float) -> bool:
+    """Whether the line tells another age now than it did at the moment `before`."""
+    since = _since(line, brush)
+    return bool(since) and span(brush.mirror.clock() - since) != span(before - since)
+
+
+def _since(line: Line, brush: Brush) -> float:
+    """The moment that the line's age is counted from; 0.0 for a line without one."""
+    if line.type == LineType.OBJECT:
+        row = brush.mirror.rows.get(line.ref) if line.ref else None
+        return row.changed if row else 0.0
+    if line.type == LineType.CHILD:
+        return line.child.changed if line.child else 0.0
+    info = brush.mirror.clusters.get(line.cluster) if line.type == LineType.CLUSTER else None
+    return info.lost_since if info else 0.0
 
 
 def cells(line: Line, brush: Brush) -> Cells:

@@ -18,14 +18,13 @@ ROOMY = 100
 
 
 def header(
-    brush: Brush, width: int, rate: float, *, read_only: bool = False, seconds: bool = True, marks: int = 0
+    brush: Brush, width: int, rate: str, *, read_only: bool = False, marks: int = 0
 ) -> tuple[list[Bit], list[Bit]]:
-    """The bits of the header from the left and from the right, for a screen of `width` cells. A click on a
-    count filters by that state.
+    """The bits of the header from the left and from the right, for a screen of `width` cells; the clock follows the
+    last of them. A click on a count filters by that state.
 
     Args:
-        rate: news a second.
-        seconds: whether the clock shows them where there is room.
+        rate: `14 ev/s`, or nothing.
         marks: how many objects are marked: keys act on those, wherever the cursor is.
     """
     palette, mirror = brush.palette, brush.mirror
@@ -45,10 +44,21 @@ def header(
         right.append(Bit(Text(f"{marks} marked", palette.key), 88))
     if read_only:
         right.append(Bit(Text("read-only", palette.warning), 75))
-    if width >= ROOMY and rate >= 0.5:
-        right.append(Bit(Text(f"{rate:.0f} ev/s", palette.muted), 20))
-    right.append(Bit(_liveness(list(mirror.clusters.values()), brush, roomy=width >= ROOMY, seconds=seconds), 85))
+    if width >= ROOMY and rate:
+        right.append(Bit(Text(rate, palette.muted), 20))
+    right.append(Bit(_liveness(list(mirror.clusters.values()), brush, roomy=width >= ROOMY), 85))
     return left, right
+
+
+def rate_of_news(rate: float) -> str:
+    """`14 ev/s`; nothing for hardly any news a second."""
+    return f"{rate:.0f} ev/s" if rate >= 0.5 else ""
+
+
+def clock(brush: Brush, width: int, *, seconds: bool) -> Text:
+    """`12:03:14`, with the seconds if they are wanted and the screen of `width` cells has room for them."""
+    moment = datetime.fromtimestamp(brush.mirror.clock(), UTC).astimezone()
+    return Text(moment.strftime("%H:%M:%S" if width >= ROOMY and seconds else "%H:%M"), brush.palette.ink)
 
 
 def _counted(count: int, noun: str, brush: Brush, *, lead: str = "", quiet: bool = False) -> Text:
@@ -57,8 +67,8 @@ def _counted(count: int, noun: str, brush: Brush, *, lead: str = "", quiet: bool
     return Text.assemble(lead, (str(count), palette.ink), (words, palette.muted if quiet else palette.ink))
 
 
-def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool, seconds: bool) -> Text:
-    """`● live 12:03:14`: a dot whose colour says it, the words where there is room, and the clock."""
+def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool) -> Text:
+    """`● live  `: a dot whose colour says it, and the words where there is room."""
     palette, dot = brush.palette, brush.glyphs.live
     lost = sum(info.is_lost or bool(info.refused) for info in clusters)
     settled = sum(info.is_settled for info in clusters)
@@ -70,12 +80,9 @@ def _liveness(clusters: Sequence[ClusterInfo], brush: Brush, *, roomy: bool, sec
         style, words = palette.warning, f"{len(clusters) - lost}/{len(clusters)} live"
     else:
         style, words = palette.success, "live"
-    moment = datetime.fromtimestamp(brush.mirror.clock(), UTC).astimezone()
-    clock = moment.strftime("%H:%M:%S" if roomy and seconds else "%H:%M")
     text = Text.assemble((dot, style), " ")
     if roomy or words != "live":
         text.append(f"{words}  ", palette.muted)
-    text.append(clock, palette.ink)
     return text
 
 

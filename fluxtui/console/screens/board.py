@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from rich.text import Text
 from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -13,7 +14,7 @@ from fluxtui.console import folding, keys, notices
 from fluxtui.console.columns import Brush
 from fluxtui.console.footer import footer
 from fluxtui.console.glyphs import glyphs
-from fluxtui.console.headline import header
+from fluxtui.console.headline import clock, header
 from fluxtui.console.screens.details import Details
 from fluxtui.console.screens.news import News
 from fluxtui.console.start import Start
@@ -39,7 +40,10 @@ class Board(Screen[None], inherit_bindings=False):
     """Owns what is shown and how; its widgets draw it."""
 
     AUTO_FOCUS = "FleetTree"
+    # Its widgets cover it: Textual need not style lines of it for each frame.
+    BLANK = True
 
+    header = getters.query_one("#header", Bar)
     fleet_tree = getters.query_one(FleetTree)
     pane = getters.query_one(DetailPane)
     filter_line = getters.query_one(FilterLine)
@@ -62,8 +66,8 @@ class Board(Screen[None], inherit_bindings=False):
         self._problem = ""
         self._looked = False
         self._opened: set[Ref] = set()
-        self.rate = 0.0
-        """Objects that came in a second, of late."""
+        self.rate = ""
+        """Objects that came in a second, of late, in words."""
 
     def compose(self) -> ComposeResult:
         yield Bar(self.brush.palette, id="header")
@@ -109,16 +113,16 @@ class Board(Screen[None], inherit_bindings=False):
     # Drawing
 
     def show_header(self) -> None:
-        console = self.settings.console
-        left, right = header(
-            self.brush,
-            self.size.width,
-            self.rate,
-            read_only=console.read_only,
-            seconds=not console.saver,
-            marks=len(self.fleet_tree.marks),
-        )
-        self.query_one("#header", Bar).set_bits(left, right)
+        read_only, marks = self.settings.console.read_only, len(self.fleet_tree.marks)
+        left, right = header(self.brush, self.size.width, self.rate, read_only=read_only, marks=marks)
+        self.header.set_bits(left, right, self._clock())
+
+    def show_clock(self) -> None:
+        """Of the header, what time alone changes."""
+        self.header.set_end(self._clock())
+
+    def _clock(self) -> Text:
+        return clock(self.brush, self.size.width, seconds=not self.settings.console.saver)
 
     def show_footer(self) -> None:
         in_pane = self.focused is not None and self.pane in self.focused.ancestors
@@ -128,7 +132,9 @@ class Board(Screen[None], inherit_bindings=False):
     def _show_notice(self, *, empty: bool) -> None:
         notice = self.query_one("#notice", Static)
         notice.display = empty
-        self.fleet_tree.display = self.pane.display = not empty
+        # Never shown by force: one of them may be zoomed out of sight.
+        for side in (self.fleet_tree, self.pane):
+            side.styles.display = "none" if empty else None
         if empty:
             words = notices.empty_tree(self.brush, self.filter_text, self.start.origin, self._problem)
             notice.update(words)

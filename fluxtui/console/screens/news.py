@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fluxtui.console import columns
 from fluxtui.console.backlog import has_backlog
+from fluxtui.console.headline import rate_of_news
 from fluxtui.console.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -69,13 +71,17 @@ class News:
 
     def tick(self) -> None:
         """Repaint what time changes: the clock, ages, and the rate of news."""
-        now, count = self._mirror.clock(), self._mirror.events
+        board, now, count = self._board, self._mirror.clock(), self._mirror.events
         before, known = self._events
-        self._board.rate = (count - known) / (now - before) if before and now > before else 0.0
+        rate = rate_of_news((count - known) / (now - before) if before and now > before else 0.0)
         self._events = (now, count)
-        self._board.fleet_tree.check()
-        self._board.show_header()
-        self._board.details.tick()
+        board.fleet_tree.check(lambda line: columns.ages(line, board.brush, before))
+        if rate == board.rate:
+            board.show_clock()
+        else:
+            board.rate = rate
+            board.show_header()
+        board.details.tick()
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.segment import Segment
 from rich.text import Text
 from textual import events
 from textual.geometry import Size
@@ -27,7 +28,10 @@ class Bit(NamedTuple):
 
 
 class Bar(Widget, inherit_bindings=False):
-    """A line of bits from the left and bits from the right; what does not fit is left out by rank."""
+    """A line of bits from the left and bits from the right; what does not fit is left out by rank.
+
+    An `end` may follow the last bit: what changes often, such as the time, is painted without the rest.
+    """
 
     DEFAULT_CSS = "Bar { height: 1; }"
     GAP = 2
@@ -37,21 +41,45 @@ class Bar(Widget, inherit_bindings=False):
         self.palette = palette
         self._left: Sequence[Bit] = ()
         self._right: Sequence[Bit] = ()
+        self._end = Text()
+        self._rest: tuple[object, Strip] | None = None
+        """The line up to where the end begins, and what it was painted for."""
 
-    def set_bits(self, left: Sequence[Bit], right: Sequence[Bit] = ()) -> None:
+    def set_bits(self, left: Sequence[Bit], right: Sequence[Bit] = (), end: Text | None = None) -> None:
         """Show these bits; nothing is repainted when they are the same as before."""
-        if (left, right) == (self._left, self._right):
+        end = end or Text()
+        if (left, right, end) == (self._left, self._right, self._end):
             return
-        self._left, self._right = left, right
+        self._left, self._right, self._end, self._rest = left, right, end, None
+        self.refresh()
+
+    def set_end(self, end: Text) -> None:
+        """Show another end after the same bits."""
+        if end == self._end:
+            return
+        if end.cell_len != self._end.cell_len:
+            self._rest = None
+        self._end = end
         self.refresh()
 
     def use_palette(self, palette: Palette) -> None:
         self.palette = palette
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        line = compose_line(self._left, self._right, width, self.GAP)
-        return Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(self.rich_style)
+        width, style = self.size.width, self.rich_style
+        if self._rest is not None and self._rest[0] == (width, style):
+            end = Strip([*segments(self._end, self.app.console), Segment(" ")]).apply_style(style)
+            return Strip.join([self._rest[1], end])
+        line = self._composed(width)
+        strip = Strip(segments(line, self.app.console)).adjust_cell_length(width).apply_style(style)
+        shows_end = bool(self._end) and line.cell_len == width - 1 and line.plain.endswith(self._end.plain)
+        self._rest = ((width, style), strip.crop(0, width - self._end.cell_len - 1)) if shows_end else None
+        return strip
+
+    def _composed(self, width: int) -> Text:
+        *others, last = self._right or [Bit(Text(), 0)]
+        right = [*others, Bit(last.text + self._end, last.rank)] if self._end else self._right
+        return compose_line(self._left, right, width, self.GAP)
 
 
 def compose_line(left: Sequence[Bit], right: Sequence[Bit], width: int, gap: int = 2) -> Text:

@@ -28,6 +28,7 @@ EXAMPLE = "state!=ready or cluster=prod-*"
 class FilterLine(Horizontal):
     """The filter and the views."""
 
+    BLANK = True
     DEFAULT_CSS = """
     FilterLine { height: 1; }
     FilterLine > #filter-sign { width: 3; }
