@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from textual.widgets import Input, Static
 
+from fluxtui.api.kinds import GIT_REPOSITORY
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.tabs import logs
+from fluxtui.console.widgets.pane import YAML
 from fluxtui.fleet.lines import LineType, cluster_key
 from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
@@ -19,6 +21,8 @@ from fluxtui.kube.errors import Forbidden
 from tests.console import world
 from tests.console.opened import CANARY, US_APPS, here, kind, opened, pane_text, shown, titles
 from tests.console.still import API, APPS, Still
+
+SOURCES = GIT_REPOSITORY.group
 
 
 async def test_two_objects_of_one_name_in_two_clusters_are_never_confused() -> None:
@@ -204,6 +208,66 @@ async def test_secret_data_are_masked_until_asked_for(monkeypatch: pytest.Monkey
         screen.find(CANARY)
         await pilot.pause()
         assert "hunter2" not in pane_text(screen)
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "title"),
+    [
+        ("H", Ref("prod-eu", SOURCES, "GitRepository", "flux-system", "fleet"), "No History"),
+        ("l", None, "No Logs"),
+        ("t", None, "No Trace"),
+        ("H", APPS, ""),
+        ("d", None, ""),
+    ],
+)
+async def test_a_key_says_why_its_tab_is_not_there(key: str, place: Ref | None, title: str) -> None:
+    async with opened() as (pilot, screen):
+        if place is None:
+            screen.fleet_tree.go_to(cluster_key("prod-eu"))
+        else:
+            assert screen.find(place)
+        await pilot.press(key)
+        assert titles(pilot) == ([title] if title else [])
+
+
+async def test_what_is_not_masked_is_not_revealed_and_what_does_not_grow_is_not_followed() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        await pilot.press("y", "tab")
+        await pilot.pause()
+        await pilot.press("x", "f")
+        assert titles(pilot) == ["Nothing to reveal", "Nothing to follow"]
+        assert screen.details.tab == YAML
+        assert not screen.pane.document.follows
+
+
+async def test_escape_leaves_a_search_first_then_the_pane() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        await pilot.press("y", "tab", "slash")
+        await pilot.pause()
+        await pilot.press(*"kind", "enter", "escape")
+        assert screen.pane.document.search == ""
+        assert not screen.query_one("#pane-search").display
+        assert screen.pane.document.has_focus
+        await pilot.press("escape")
+        assert screen.fleet_tree.has_focus
+
+
+async def test_the_side_that_is_zoomed_is_alone_and_the_zoom_follows_the_focus() -> None:
+    async with opened() as (pilot, screen):
+        sides = (screen.fleet_tree, screen.pane)
+        screen.find(APPS)
+        seen = []
+        for key in ("z", "tab", "tab", "enter", "escape"):
+            await pilot.press(key)
+            await pilot.pause()
+            seen.append(tuple(side.region.width for side in sides if side.region.width))
+            assert screen.focused is not None
+            assert screen.focused.region.width
+        assert seen[:4] == [(120,)] * 4
+        assert len(seen[4]) == 2
+        assert screen.pane.document.has_focus
 
 
 async def test_nothing_selected_is_said() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fluxtui.cli.demo.screen import TOUR
 from fluxtui.console import keys
+from fluxtui.console.screens.help import contents
+from fluxtui.console.themes import palette
 
 
 def test_every_binding_is_described_and_named_once() -> None:
@@ -53,3 +56,11 @@ def test_problems_are_named(keymap: dict[str, str], parts: list[str]) -> None:
 )
 def test_good_keymaps_pass(keymap: dict[str, str]) -> None:
     assert keys.problems(keymap) == []
+
+
+def test_the_tour_is_folded_by_the_screen_and_what_is_typed_stays_a_line() -> None:
+    told = contents(palette({}, colour=False), {}, TOUR.format(repository="/tmp/fleet", outage="prod-us"), 80)
+    lines = [each.text.plain for each in told]
+    assert any("so the next reconcile of flux-system holds it again, unless" in line for line in lines)
+    assert "       cd /tmp/fleet" in lines
+    assert "    /tmp/fleet" in lines

@@ -139,7 +139,13 @@ class Details:
         self.draw()
 
     def grant(self, wish: Wish) -> None:
-        """What the user wants to see otherwise in the active tab."""
+        """What the user wants to see otherwise in the active tab; says so when there is nothing to it."""
+        if wish is Wish.REVEAL and not self._is_secret:
+            self._refuse("Only the data of a Secret are masked.", "Nothing to reveal")
+            return
+        if wish is Wish.FOLLOW and self.shown_tab != LOGS:
+            self._refuse("Only logs are followed; l shows them.", "Nothing to follow")
+            return
         if wish is Wish.REVEAL:
             self.reveals = not self.reveals
         elif wish is Wish.MANAGED_FIELDS:
@@ -157,6 +163,15 @@ class Details:
                 self.reload()
             else:
                 self.show(self.line, YAML)
+
+    @property
+    def _is_secret(self) -> bool:
+        ref = self.line.ref if self.line else None
+        kinds = (ref.kind if ref else "", (self._object or {}).get("kind"))
+        return "Secret" in kinds
+
+    def _refuse(self, why: str, title: str) -> None:
+        self._screen.notify(why, title=title, severity="warning", markup=False)
 
     # Loading
 

@@ -15,10 +15,11 @@ from textual.widgets import Input
 from fluxtui.console import keys, stylesheets
 from fluxtui.console.screens.board import Board
 from fluxtui.console.screens.journey import Journey
+from fluxtui.console.screens.zoom import Zoom
 from fluxtui.console.start import Start
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.lines import VirtualList
-from fluxtui.console.widgets.pane import DetailPane
+from fluxtui.console.widgets.pane import ALL_TABS, DetailPane, reason_against
 from fluxtui.console.working import in_worker
 from fluxtui.fleet.actions import Action
 from fluxtui.fleet.census import Census
@@ -44,6 +45,7 @@ class FleetScreen(Board, inherit_bindings=False):
     def __init__(self, fleet: Fleet, start: Start, palette: Palette, width: int) -> None:
         super().__init__(fleet, start, palette, width)
         self.journey = Journey(self)
+        self.zoom = Zoom(self)
         self.census = Census(fleet.mirror)
 
     @cached_property
@@ -84,8 +86,12 @@ class FleetScreen(Board, inherit_bindings=False):
     # Looking closer
 
     def action_tab(self, tab: str) -> None:
-        self.details.show(self.fleet_tree.current, tab)
+        line = self.fleet_tree.current
+        self.details.show(line, tab)
         self.journey.visit()
+        why = reason_against(line, tab)
+        if why:
+            self.notify(why, title=f"No {dict(ALL_TABS)[tab]}", severity="warning", markup=False)
 
     @on(DetailPane.TabChosen)
     def _chose_tab(self, event: DetailPane.TabChosen) -> None:
@@ -94,7 +100,7 @@ class FleetScreen(Board, inherit_bindings=False):
     @on(VirtualList.Activated, "#tree")
     def _enter(self) -> None:
         self.journey.visit()
-        self.set_focus(self.pane.document)
+        self.zoom.turn(to_pane=True)
 
     @on(VirtualList.Activated, "#pane-text")
     def _jump(self) -> None:
@@ -103,13 +109,10 @@ class FleetScreen(Board, inherit_bindings=False):
             self.journey.go_to(piece.target)
 
     def action_switch_pane(self) -> None:
-        self.set_focus(self.pane.document if self.fleet_tree.has_focus else self.fleet_tree)
+        self.zoom.turn(to_pane=self.fleet_tree.has_focus)
 
     def action_zoom(self) -> None:
-        side = "-zoom-tree" if self.fleet_tree.has_focus else "-zoom-pane"
-        zoomed = self.has_class("-zoom-pane") or self.has_class("-zoom-tree")
-        self.remove_class("-zoom-pane", "-zoom-tree")
-        self.set_class(not zoomed, side)
+        self.zoom.toggle()
 
     def action_copy_name(self) -> None:
         line = self.fleet_tree.current
@@ -170,11 +173,13 @@ class FleetScreen(Board, inherit_bindings=False):
     # Leaving
 
     def action_back(self) -> None:
-        """One step out: of the pane, of a zoom, of marks, of the filter."""
-        if not self.fleet_tree.has_focus and self.fleet_tree.display:
+        """One step out: of a search, of a zoom, of the pane, of marks, of the filter."""
+        if not self.fleet_tree.has_focus and self.pane.leave_search():
+            return
+        if self.zoom.is_on:
+            self.zoom.leave()
+        elif not self.fleet_tree.has_focus and self.fleet_tree.display:
             self.set_focus(self.fleet_tree)
-        elif self.has_class("-zoom-tree") or self.has_class("-zoom-pane"):
-            self.remove_class("-zoom-pane", "-zoom-tree")
         elif self.fleet_tree.marks:
             self.fleet_tree.clear_marks()
         elif self.filter_text:
@@ -182,7 +187,7 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_leave(self) -> None:
         """Back, or out of the program when there is nothing to go back from."""
-        deep = self.fleet_tree.marks or self.filter_text or self.has_class("-zoom-tree") or self.has_class("-zoom-pane")
+        deep = self.fleet_tree.marks or self.filter_text or self.zoom.is_on
         if deep or (not self.fleet_tree.has_focus and self.fleet_tree.display):
             self.action_back()
             return

@@ -81,7 +81,7 @@ def contents(
     story: list[Paragraph] = []
     if tour:
         story = [Paragraph(Text("Tour", palette.heading))]
-        story += [Paragraph(Text(line, palette.ink), indent=TOUR) for line in tour.strip().splitlines()]
+        story += [Paragraph(Text(line, palette.ink), indent=TOUR) for line in _joined(tour)]
         story.append(Paragraph(Text()))
     lines: list[Text] = []
     count = max(1, min(3, width // COLUMN))
@@ -96,6 +96,19 @@ def contents(
     lines += _group("Filter", [(name, FIELDS[name]) for name in FIELDS], palette, width)
     lines += [*(Text(line, palette.muted) for line in FILTER_NOTES), Text(), _remapping(palette)]
     return [*story, *(Paragraph(line, indent=KEYS) for line in lines)]
+
+
+def _joined(tour: str) -> list[str]:
+    """The paragraphs of a tour as a line each: what is set in as far as the text of an item continues it, what is set
+    in farther is to be typed and stands alone."""
+    found: list[str] = []
+    for line in tour.strip().splitlines():
+        continues = line.startswith(" " * TOUR) and not line[TOUR:].startswith(" ")
+        if continues and found and found[-1]:
+            found[-1] = f"{found[-1]} {line.strip()}"
+        else:
+            found.append(line)
+    return found
 
 
 MEANINGS: Mapping[State, str] = {

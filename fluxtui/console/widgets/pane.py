@@ -57,6 +57,17 @@ def tabs_of(line: Line | None) -> Sequence[tuple[str, str]]:
     return [tab for tab in ALL_TABS if tab[0] not in missing]
 
 
+def reason_against(line: Line | None, tab: str) -> str:
+    """Why a line has no such tab, as a sentence; empty when it has one."""
+    if line is None or tab in dict(tabs_of(line)):
+        return ""
+    if line.ref is None or line.type not in (LineType.OBJECT, LineType.CHILD):
+        return "Select an object: what stands for several has an overview only."
+    if tab == HISTORY:
+        return f"Objects of kind {line.ref.kind} keep no earlier revisions; Kustomizations and HelmReleases do."
+    return "A Pod is made by its workload, not applied: there is nothing to compare it with."
+
+
 class DetailPane(Vertical):
     """Draws; what is in it and from where is its screen's business."""
 
@@ -132,6 +143,13 @@ class DetailPane(Vertical):
         """Bring up the field for what to look for, and return it."""
         self.query_one("#pane-search").display = True
         return self.query_one(SearchField)
+
+    def leave_search(self) -> bool:
+        """Forget what was looked for; says whether there was something."""
+        sought = bool(self.query_one("#pane-search").display)
+        self.query_one("#pane-search").display = False
+        self.query_one(SearchField).value = ""
+        return sought
 
     @on(Input.Changed)
     def _searched(self, event: Input.Changed) -> None:
