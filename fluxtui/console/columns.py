@@ -339,6 +339,8 @@ def cluster_words(info: ClusterInfo, brush: Brush) -> str:
         parts.append("delegated")
     elif info.mode == Mode.NONE:
         parts.append("no controllers")
+    if info.stale_controllers:
+        parts.append("leases not renewed")
     return dot.join(parts)
 
 

@@ -103,6 +103,11 @@ def test_a_cluster_that_nothing_reconciles_says_what_would() -> None:
     assert "fluxtui" not in text_of(LIVE)
 
 
+def test_a_cluster_whose_controllers_fell_silent_says_so() -> None:
+    killed = msgspec.structs.replace(LIVE, mode=Mode.EMBEDDED, stale_controllers=("kustomize-controller",))
+    assert cluster_words(killed, brush(Mirror())) == "embedded engine · leases not renewed"
+
+
 def test_a_long_name_leaves_a_third_to_what_is_wrong() -> None:
     long = Cells(2, glyph="✗", kind="ks", name="segment-" * 20, message="health check failed", tail="4m")
     line = paint(long, 80, STYLES, UNICODE).text

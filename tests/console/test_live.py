@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from textual.widgets import Static
 
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.screens.engines import refusal
@@ -265,3 +269,40 @@ def test_why_no_engine_is_started(info: dict[str, Any], words: str) -> None:
     said = refusal(cluster, 0, 100.0, read_only=False)
     assert words in said
     assert bool(said) == bool(words)
+
+
+def test_an_engine_that_fell_silent_is_not_in_the_way() -> None:
+    cluster = ClusterInfo(id="edge-03", phase=Phase.LIVE, kinds=13, mode=Mode.EMBEDDED, holder="fluxtui_host")
+    assert refusal(cluster, 0, 100.0, read_only=False)
+    # The one that would be started gets its own Leases back, those of another have to run out.
+    assert refusal(cluster, 0, 100.0, read_only=False, own=True) == ""
+    silent = msgspec.structs.replace(cluster, stale_controllers=("source-controller",))
+    assert refusal(silent, 0, 100.0, read_only=False) == ""
+
+
+async def test_an_engine_that_was_killed_is_brought_back_with_all_it_had(sandbox_fleet: Start, tmp_path: Path) -> None:
+    fleet = await sandbox_fleet("east", "west")
+    for name in ("east", "west"):
+        await plant(fleet[name], plain("apps"))
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        engines = screen.engines.engines
+        east, west = (screen.fleet.context(name) for name in ("east", "west"))
+        assert east is not None
+        assert west is not None
+        try:
+            await engines.start(east)
+            os.kill(await engines.start(west), signal.SIGKILL)
+            await until(pilot, lambda: engines.left_behind() == ["east", "west"])
+            screen.fleet.look("east")
+            await until(pilot, lambda: screen.fleet.mirror.clusters["east"].mode is Mode.EMBEDDED)
+            screen.fleet_tree.go_to(cluster_key("east"))
+            await pilot.press("ctrl+e")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
+            told = " ".join(str(line.render()) for line in pilot.app.screen.query(Static))
+            assert "had, too: west" in told
+            await pilot.press("a")
+            await until(pilot, lambda: any("reconciles east" in message for message in messages(pilot.app)))
+            assert engines.pid(west) == engines.pid(east) != 0
+        finally:
+            await engines.stop(east)
+            await engines.stop(west)
