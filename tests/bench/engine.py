@@ -5,10 +5,10 @@
 
 `KUBEBUILDER_ASSETS` has etcd and kube-apiserver, `FLUXTUI_FLUX_CONTROLLERS` source-controller and kustomize-controller.
 Each Kustomization has one ConfigMap of one GitRepository. Measured for each of create, request (nothing has changed),
-revision (every ConfigMap changes) and delete: seconds until the last one is done, CPU of the controllers and of the API
-server with etcd, requests to the API server, and the largest resident memory; and for half a minute of rest the
-requests. Each contestant has an API server of its own; they take turns, phase by phase, so that a machine which others
-use is the same for both. Of several rounds the median counts.
+revision (every ConfigMap changes), restart (all asked for while the controllers were down) and delete: seconds until
+the last one is done, CPU of the controllers and of the API server with etcd, requests to the API server, and the
+largest resident memory; and for half a minute of rest the requests. Each contestant has an API server of its own; they
+take turns, phase by phase, so that a machine which others use is the same for both. Of several rounds the median counts.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ _TITLES = {
     "request": "asked for again, nothing changed",
     "revision": "a new revision of each",
     "rest": "at rest",
+    "restart": "asked for meanwhile, after a restart",
     "delete": "deleted, until all are gone",
 }
 
@@ -103,7 +104,7 @@ def table(result: Result) -> str:
     for row in rows(result):
         values = "".join(f"{name} {_shown(value):>8}  " for name, value in row.values.items())
         share = f"  {row.share:.2f}×" if row.share is not None else ""
-        lines.append(f"{row.title:34} {row.unit:30} {values}{share}")
+        lines.append(f"{row.title:36} {row.unit:30} {values}{share}")
     return "\n".join(lines) + "\n"
 
 
@@ -135,8 +136,8 @@ async def _contestant(
     async with Client(context) as client:
         await install(client)
         await _established(client)
-        async with running(commands(binaries, directory), directory) as processes:
-            bench = Bench(client, repository, url, processes, servers(directory), number)
+        async with running(commands(binaries, directory), directory) as contestant:
+            bench = Bench(client, repository, url, contestant, servers(directory), number)
             await bench.start()
             yield bench
 

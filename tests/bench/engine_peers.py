@@ -20,11 +20,11 @@ class Processes:
     """Processes that are measured together."""
 
     def __init__(self, pids: list[int]) -> None:
-        self._pids = pids
+        self.pids = pids
 
     def _all(self) -> Iterator[int]:
         """The processes and their children, as those who build."""
-        waiting = list(self._pids)
+        waiting = list(self.pids)
         while waiting:
             pid = waiting.pop()
             yield pid
@@ -36,7 +36,7 @@ class Processes:
 
     def cpu(self) -> float:
         """CPU seconds so far."""
-        return sum(sum(map(int, self._stat(pid)[11:15])) for pid in self._pids) / _TICK
+        return sum(sum(map(int, self._stat(pid)[11:15])) for pid in self.pids) / _TICK
 
     def memory(self) -> float:
         """Resident memory now, MiB."""
@@ -82,38 +82,60 @@ def commands(binaries: Path | None, directory: Path) -> list[list[str]]:
     ]
 
 
-@asynccontextmanager
-async def running(commands: list[list[str]], directory: Path) -> AsyncIterator[Processes]:
-    env = {
-        **os.environ,
-        "HOME": str(directory),
-        "TMPDIR": str(directory),
-        "KUBECONFIG": str(directory / "kubeconfig"),
-        "RUNTIME_NAMESPACE": NAMESPACE,
-    }
-    processes = []
-    try:
-        for command in commands:
-            with (directory / f"{Path(command[0]).name}.log").open("ab") as log:
-                processes.append(await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log))
-        async with asyncio.TaskGroup() as group:
-            watchers = [
-                group.create_task(_watch(process, command))
-                for process, command in zip(processes, commands, strict=True)
-            ]
-            yield Processes([process.pid for process in processes])
-            for watcher in watchers:
-                watcher.cancel()
-    finally:
-        for process in processes:
+class Contestant:
+    """Processes that are stopped and started together; one that ends by itself is an error."""
+
+    def __init__(self, commands: list[list[str]], directory: Path, group: asyncio.TaskGroup) -> None:
+        self.measured = Processes([])
+        """The processes that run; none while they are stopped."""
+        self._commands = commands
+        self._directory = directory
+        self._group = group
+        self._running: list[asyncio.subprocess.Process] = []
+        self._watchers: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start all."""
+        env = {
+            **os.environ,
+            "HOME": str(self._directory),
+            "TMPDIR": str(self._directory),
+            "KUBECONFIG": str(self._directory / "kubeconfig"),
+            "RUNTIME_NAMESPACE": NAMESPACE,
+        }
+        for command in self._commands:
+            with (self._directory / f"{Path(command[0]).name}.log").open("ab") as log:
+                process = await asyncio.create_subprocess_exec(*command, env=env, stdout=log, stderr=log)
+            self._running.append(process)
+            self._watchers.append(self._group.create_task(_watch(process, command)))
+        self.measured.pids = [process.pid for process in self._running]
+
+    async def stop(self) -> None:
+        """Stop all, and wait for their end."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        for process in self._running:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
-        for process in processes:
+        for process in self._running:
             try:
                 await asyncio.wait_for(process.wait(), 30)
             except TimeoutError:
                 process.kill()
                 await process.wait()
+        self._running, self._watchers, self.measured.pids = [], [], []
+
+
+@asynccontextmanager
+async def running(commands: list[list[str]], directory: Path) -> AsyncIterator[Contestant]:
+    """The processes of a contestant, as long as the block."""
+    async with asyncio.TaskGroup() as group:
+        contestant = Contestant(commands, directory, group)
+        try:
+            await contestant.start()
+            yield contestant
+        finally:
+            await contestant.stop()
 
 
 async def _watch(process: asyncio.subprocess.Process, command: list[str]) -> None:

@@ -12,10 +12,10 @@ import msgspec
 from fluxtui.api.kinds import GIT_REPOSITORY, KUSTOMIZATION, Kind
 from fluxtui.kube.client import Client, PatchType
 from fluxtui.kube.watch import watch
-from tests.bench.engine_peers import NAMESPACE, Processes
+from tests.bench.engine_peers import NAMESPACE, Contestant, Processes
 from tests.engine.source.repositories import Repository
 
-PHASES = ("create", "request", "revision", "rest", "delete")
+PHASES = ("create", "request", "revision", "rest", "restart", "delete")
 REST = 30.0
 _AT_ONCE = 8
 _WITHIN = 3600.0
@@ -47,14 +47,15 @@ class Bench:
         client: Client,
         repository: Repository,
         url: str,
-        processes: Processes,
+        contestant: Contestant,
         servers: Processes,
         number: int,
     ) -> None:
         self._client = client
         self._repository = repository
         self._url = url
-        self._processes = processes
+        self._contestant = contestant
+        self._processes = contestant.measured
         self._servers = servers
         self._names = [f"k-{index:04d}" for index in range(number)]
         self._asked = 0
@@ -75,11 +76,15 @@ class Bench:
             "request": self._request,
             "revision": self._revision,
             "rest": self._rest,
+            "restart": self._contestant_starts,
             "delete": self._deletion,
         }
         if name == "revision":
             self._round += 1
             await asyncio.to_thread(self._write, f"value{self._round}")
+        if name == "restart":
+            await self._contestant.stop()
+            await self._each(lambda name: self._annotate(KUSTOMIZATION, name, "meanwhile"))
         loop = asyncio.get_running_loop()
         self._peak = self._processes.memory()
         requests, asked = await self._requests(), self._asked
@@ -120,6 +125,15 @@ class Bench:
 
     async def _rest(self) -> None:
         await asyncio.sleep(REST)
+
+    async def _contestant_starts(self) -> None:
+        """Begin anew with everything asked for at once."""
+        await self._until(
+            KUSTOMIZATION,
+            set(self._names),
+            lambda obj: _handled(obj) == "meanwhile" and _is_ready(obj),
+            self._contestant.start,
+        )
 
     async def _deletion(self) -> None:
         async def delete(name: str) -> None:
