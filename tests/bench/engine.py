@@ -8,7 +8,8 @@ Each Kustomization has one ConfigMap of one GitRepository. Measured for each of 
 revision (every ConfigMap changes), restart (all asked for while the controllers were down) and delete: seconds until
 the last one is done, CPU of the controllers and of the API server with etcd, requests to the API server, and the
 largest resident memory; and for half a minute of rest the requests. Each contestant has an API server of its own; they
-take turns, phase by phase, so that a machine which others use is the same for both. Of several rounds the median counts.
+take turns, phase by phase, so that a machine which others use is the same for both. Of several rounds the median
+counts.
 """
 
 from __future__ import annotations
