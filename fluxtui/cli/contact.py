@@ -115,7 +115,7 @@ async def _list_all(read: Read[T], client: Client, wanted: Wanted, namespace: st
 def served_of(wanted: Wanted, served: Resources) -> list[Resource]:
     """The wanted kinds that a cluster serves. Raises KubeError for a word that names none of them."""
     if wanted.every:
-        from fluxtui.fleet.collector import flux_resources
+        from fluxtui.fleet.served import flux_resources
 
         return flux_resources(served)
     resources = [found for kind in wanted.kinds if (found := served_as(kind, served.find))]

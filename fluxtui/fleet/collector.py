@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fluxtui.api.kinds import BY_KIND, is_flux_group
+from fluxtui.api.kinds import BY_KIND
 from fluxtui.fleet import probe
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.served import flux_resources
 from fluxtui.fleet.states import LOST_AFTER
 from fluxtui.fleet.text import one_line
 from fluxtui.fleet.wire import Wire, lenient
@@ -45,25 +46,13 @@ DISCOVERY_EVERY = 60.0
 DISCOVERY_WITHOUT_FLUX = 10.0
 """The same while the cluster serves no Flux kind."""
 VERSIONS_EVERY = 600.0
-LATENCY_STEP = 0.01
-"""Seconds by which a latency must change to be news."""
+SLOT = 1.0
+"""Seconds within which what is due for several clusters is done in one turn of the loop."""
 _PATIENCE = 8.0
 
 KindKey = tuple[str, str]
 
 logger = logging.getLogger("fluxtui.fleet")
-
-
-def flux_resources(resources: Resources) -> list[Resource]:
-    """The kinds of Flux and its family that a server serves, each in the version we read best."""
-    found: dict[KindKey, Resource] = {}
-    for resource in resources.preferred:
-        if is_flux_group(resource.group) and {"list", "watch"} <= set(resource.verbs):
-            kind = BY_KIND.get((resource.group, resource.kind))
-            versions = kind.versions if kind else ()
-            served = (resources.find(resource.group, resource.kind, version) for version in versions)
-            found[resource.group, resource.kind] = next((each for each in served if each), resource)
-    return list(found.values())
 
 
 class Collector:
@@ -81,6 +70,8 @@ class Collector:
         self.ended = False
         """Set before `run` is cancelled: before Python 3.13, a TaskGroup that ends for an error of its own drops a
         cancellation meanwhile."""
+        self._served: Resources | None = None
+        """What the kinds to watch were taken from."""
         self._states: dict[KindKey, WatchState] = {}
         self._listed: set[KindKey] = set()
         self._resources: dict[KindKey, Resource] = {}
@@ -97,6 +88,8 @@ class Collector:
         """What the last small request was refused with, although streams may go on."""
         self._facts = ClusterInfo(id=context.id, server=context.host)
         """What is known beside the phase."""
+        self._reported: object = None
+        """What small requests had found out when the mirror was told last."""
 
     def look(self) -> None:
         """Look at the Leases at once: who reconciles the cluster, or whether it still lets us in, has just changed."""
@@ -128,6 +121,8 @@ class Collector:
                     group.create_task(self._keep_reporting(), name=f"state of {self.context.id}")
                     served = await self._first_discovery(client)
                     self._on_connected()
+                    self._resources.clear()
+                    self._states.clear()
                     self._watch_new(group, client, served)
                     group.create_task(self._keep_discovering(group, client), name=f"discovery of {self.context.id}")
                     group.create_task(self._keep_probing(client), name=f"leases of {self.context.id}")
@@ -155,7 +150,7 @@ class Collector:
     async def _keep_discovering(self, group: asyncio.TaskGroup, client: Client) -> None:
         while True:
             every = DISCOVERY_EVERY if self._resources else DISCOVERY_WITHOUT_FLUX
-            await asyncio.sleep(every * random.uniform(0.8, 1.2))
+            await asyncio.sleep(_together(every * random.uniform(0.8, 1.2)))
             try:
                 await client.alive()
                 self._watch_new(group, client, await client.resources(refresh=True))
@@ -164,10 +159,13 @@ class Collector:
                     self._trouble(error)
             else:
                 self._problem = None
-                self._news.set()
+                self._found_out()
 
     def _watch_new(self, group: asyncio.TaskGroup, client: Client, served: Resources) -> None:
         """Watch the kinds that are not watched yet; forget the rows of kinds that a server before this one served."""
+        if served is self._served:
+            return
+        self._served = served
         for resource in flux_resources(served):
             key = (resource.group, resource.kind)
             if key not in self._resources:
@@ -232,6 +230,14 @@ class Collector:
         self._problem = error if isinstance(error, KubeError) else KubeError(str(error))
         self._news.set()
 
+    def _found_out(self) -> None:
+        """A small request was answered or not: that is news only where it tells something else than the one before."""
+        if self._standing() != self._reported:
+            self._news.set()
+
+    def _standing(self) -> object:
+        return self._facts, self._refused, self._problem, self.client.liveness.error if self.client else None
+
     async def _keep_reporting(self) -> None:
         """Tell the mirror of changes, many at once; and once more when a silence has become a loss."""
         while True:
@@ -246,6 +252,7 @@ class Collector:
         else 0.0."""
         from fluxtui.kube.watch import Phase as Watching
 
+        self._reported = self._standing()
         problem, since = self._silence()
         for key, state in self._states.items():
             broken = state.since if state.phase is Watching.BROKEN else 0.0
@@ -332,20 +339,22 @@ class Collector:
                 self._refused = error
             except (KubeError, msgspec.DecodeError) as error:
                 logger.debug("%s: %s", self.context.id, error)
-            self._news.set()
+            self._found_out()
             if client.liveness.error is None:
                 await self._until_next_look()
 
     async def _until_next_look(self) -> None:
         if not self._asked:
             self._stirred.clear()
-        every = LEASES_EVERY * random.uniform(0.8, 1.0)
-        soonest = time.monotonic() + min(LEASES_STIRRED, every)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(every):
-                await self._stirred.wait()
-        if not self._asked:
-            await asyncio.sleep(max(0.0, soonest - time.monotonic()))
+        loop, every = asyncio.get_running_loop(), _together(LEASES_EVERY * random.uniform(0.9, 1.0))
+        soonest = loop.time() + min(LEASES_STIRRED, every)
+        timer = loop.call_later(every, self._stirred.set)
+        try:
+            await self._stirred.wait()
+        finally:
+            timer.cancel()
+        if not self._asked and (early := soonest - loop.time()) > 0:
+            await asyncio.sleep(early)
         self._asked = False
 
     async def _probe(self, client: Client) -> None:
@@ -355,31 +364,30 @@ class Collector:
         standing = self._leases.look(found, self._mirror.clock()) if found else probe.Standing()
         self._facts = msgspec.structs.replace(
             self._facts,
-            latency=_steady(self._facts.latency, latency),
+            latency=probe.steady(self._facts.latency, latency),
             mode=standing.mode,
             holder=standing.holder,
             stale_controllers=standing.stale,
             log_file=standing.log_file,
             log_host=standing.log_host,
         )
-        self._news.set()
+        self._found_out()
 
     async def _ask_versions(self, client: Client) -> None:
         kubernetes = one_line(str((await client.version()).get("gitVersion", ""))).removeprefix("v")
         flux = await probe.flux_version(client)
         self._facts = msgspec.structs.replace(self._facts, kubernetes_version=kubernetes, flux_version=flux)
-        self._news.set()
+        self._found_out()
+
+
+def _together(seconds: float) -> float:
+    """A pause of so many seconds, or a little less: to where a slot begins."""
+    return seconds - (asyncio.get_running_loop().time() + seconds) % SLOT if seconds > 10 * SLOT else seconds
 
 
 def _is_long_ago(since: float) -> bool:
     """Whether a silence has become a loss."""
     return time.time() - since > LOST_AFTER
-
-
-def _steady(known: float, measured: float) -> float:
-    """The latency to show: the one known, unless the measured one is another by a quarter. What merely trembles would
-    repaint a line of the screen for each look at each cluster."""
-    return known if known and abs(measured - known) < max(LATENCY_STEP, known / 4) else measured
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:

@@ -34,6 +34,8 @@ LOG_HOST = "engine.fluxtui.dev/host"
 """Annotations that our engine puts on the Leases it holds."""
 SKEW = 300.0
 """Seconds a clock of another host may be wrong before an unchanged Lease counts as not renewed at first sight."""
+LATENCY_STEP = 0.01
+"""Seconds by which a latency must change to be news."""
 RENEWALS = 3
 """Durations of a Lease that may pass without a change before it counts as not renewed."""
 
@@ -139,6 +141,12 @@ async def leases(client: Client, within: float) -> _Leases | None:
             return None
         raise
     return _decode_leases(answer.body)
+
+
+def steady(known: float, measured: float) -> float:
+    """The latency to show: the one known, unless the measured one is another by a quarter. What merely trembles would
+    repaint a line of the screen for each look at each cluster."""
+    return known if known and abs(measured - known) < max(LATENCY_STEP, known / 4) else measured
 
 
 async def why_unhandled(client: Client, controller: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -167,6 +168,26 @@ async def test_a_cluster_that_dies_is_unreachable_and_comes_back_without_ghosts(
 def _is_lost(fleet: Fleet, name: str) -> bool:
     row = fleet.mirror.rows[ref("ks", name, "east")]
     return (row.state, row.before) == (State.UNREACHABLE, State.FAILED)
+
+
+async def test_a_mistake_of_ours_ends_the_reading_of_a_cluster_only_until_it_is_read_anew(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fluxtui.fleet.collector.LOST_AFTER", 0.5)
+    _, client = await start("east")
+    await create(client, flux("ks", "apps", ready(), spec=KS))
+    watched = collector.Collector._watch
+    mistakes = ["once"]
+
+    async def mistaken(self: collector.Collector, *args: Any) -> None:
+        if mistakes:
+            raise RuntimeError(mistakes.pop())
+        await watched(self, *args)
+
+    monkeypatch.setattr(collector.Collector, "_watch", mistaken)
+    async with running(client.context) as fleet:
+        await eventually(lambda: phase(fleet) is Phase.LIVE and names(fleet) == {"apps"})
+    assert not mistakes
 
 
 async def test_a_cluster_that_is_dead_from_the_start_holds_up_nobody(start: Start) -> None:
