@@ -13,6 +13,7 @@ GitPython. Both stay off the event loop.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -22,7 +23,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fluxtui.engine.adapters.git_access import Remote, environment
-from fluxtui.engine.adapters.git_refs import PEELED, Reference, ReferenceError, Target, known, patterns, resolve
+from fluxtui.engine.adapters.git_refs import (
+    PEELED,
+    MissingDirectory,
+    Reference,
+    ReferenceError,
+    Target,
+    Unresolved,
+    known,
+    patterns,
+    resolve,
+)
 from fluxtui.kube.programs import ProgramError, execute
 
 if TYPE_CHECKING:
@@ -132,7 +143,7 @@ class Git:
         where = await self._fetch(target, directory, blobless=bool(options.directories))
         found = await asyncio.to_thread(_read_commit, directory, where)
         if options.directories:
-            paths = [f"/{path.removeprefix('./').strip('/')}/" for path in options.directories]
+            paths = [f"/{path.removeprefix('./').strip('/')}" for path in options.directories]
             await self._run("sparse-checkout", "set", "--no-cone", "--", *paths, cwd=directory)
         await self._run("checkout", "--quiet", "--detach", found.commit, cwd=directory)
         if options.submodules:
@@ -140,9 +151,9 @@ class Git:
             await self._run(
                 "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", "--single-branch", cwd=directory
             )
-        for path in options.directories:
-            if not (directory / path).is_dir():
-                raise ReferenceError(f"sparse checkout dir '{path}' does not exist in repository")
+        missing = await asyncio.to_thread(_missing, directory, options.directories)
+        if missing:
+            raise MissingDirectory(f"sparse checkout dir '{missing}' does not exist in repository")
         tag = None
         if target.ref.startswith(_TAGS) and not target.pinned:
             name = target.ref.removeprefix(_TAGS).removesuffix(PEELED)
@@ -194,7 +205,7 @@ class Git:
         except GitError as error:
             branch = target.ref.removeprefix("refs/heads/")
             message = f"unable to resolve commit object for '{target.commit}' on branch '{branch}'"
-            raise ReferenceError(message) from error
+            raise Unresolved(message) from error
         await asyncio.to_thread(shutil.rmtree, history, ignore_errors=True)
 
     async def _run(self, *arguments: str, cwd: Path | None = None) -> str:
@@ -219,6 +230,8 @@ class Git:
             return RepositoryNotFound("repository not found")
         if "host key verification failed" in low:
             return AuthenticationFailed("the server's host key is not in known_hosts")
+        if 'load key "' in low:
+            return AuthenticationFailed("the private key can't be read")
         if any(sign in low for sign in _DENIED):
             return AuthenticationFailed("authentication required")
         return GitError(_reason(text))
@@ -240,11 +253,23 @@ _DENIED = (
 )
 
 
+_TELLING = ("fatal:", "error:", "ssh: ", "kex_exchange", "Connection closed", "Connection reset")
+_BROKEN = "Could not read from remote repository."
+
+
 def _reason(errors: str) -> str:
     """The telling lines of git's complaint, on one line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    telling = [re.sub(r"^(fatal|error): ", "", line) for line in lines if line.startswith(("fatal:", "error:"))]
+    telling = [re.sub(r"^(fatal|error): ", "", line) for line in lines if line.startswith(_TELLING)]
+    if len(telling) > 1:
+        # What ssh said before is the cause.
+        telling = [line for line in telling if line != _BROKEN]
     return "; ".join(dict.fromkeys(telling or lines[-3:]))[:1000] or "git failed without a word"
+
+
+def _missing(directory: Path, paths: Sequence[str]) -> str:
+    """The first path that a directory does not have."""
+    return next((path for path in paths if not os.path.lexists(directory / path)), "")
 
 
 def _read_commit(directory: Path, name: str) -> _Found:
@@ -267,7 +292,7 @@ def _read_commit(directory: Path, name: str) -> _Found:
             message = found.message
             raw = _content(repository, found)
         except (ValueError, git.exc.BadObject, git.BadName) as error:
-            raise ReferenceError(f"unable to resolve commit object for '{name}'") from error
+            raise Unresolved(f"unable to resolve commit object for '{name}'") from error
     text = message if isinstance(message, str) else message.decode("utf-8", "replace")
     return _Found(found.hexsha, text, raw, tag)
 

@@ -96,7 +96,7 @@ def remote(url: str, secret: Mapping[str, bytes] | None = None, proxy: Mapping[s
             password=text["password"],
             identity=identity,
             known_hosts=hosts,
-            proxy=_proxy(proxy) if proxy else "",
+            proxy=_proxy(proxy) if proxy is not None else "",
         )
     username = text["username"] or unquote(parts.username or "")
     password = text["password"] or unquote(parts.password or "")
@@ -114,7 +114,7 @@ def remote(url: str, secret: Mapping[str, bytes] | None = None, proxy: Mapping[s
         ca=data.get("ca.crt") or data.get("caFile") or b"",
         certificate=data.get("tls.crt", b""),
         key=data.get("tls.key", b""),
-        proxy=_proxy(proxy) if proxy else "",
+        proxy=_proxy(proxy) if proxy is not None else "",
     )
 
 

@@ -23,6 +23,14 @@ class RangeMismatch(ReferenceError):
     """A range of versions is malformed, or no tag is in it."""
 
 
+class Unresolved(ReferenceError):
+    """A reference or a commit that stands for nothing in the repository."""
+
+
+class MissingDirectory(ReferenceError):
+    """A directory to check out that the commit does not have."""
+
+
 class Reference(msgspec.Struct, frozen=True):
     """What to check out; the first that is given counts: commit, name, semver, tag, branch."""
 
@@ -88,7 +96,7 @@ def resolve(reference: Reference, refs: Mapping[str, str]) -> Target:
         plain = reference.name.removesuffix(PEELED)
         found = _commit(plain, refs)
         if found is None:
-            raise ReferenceError(f"unable to resolve ref '{reference.name}' to a specific commit")
+            raise Unresolved(f"unable to resolve ref '{reference.name}' to a specific commit")
         return Target(found, reference.name, absolute=True)
     if reference.semver:
         tags = [name.removeprefix("refs/tags/") for name in refs if _is_tag(name)]

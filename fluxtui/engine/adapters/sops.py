@@ -58,7 +58,7 @@ class Keys:
 
     async def load(self, data: Mapping[str, bytes]) -> None:
         """Take over the entries of a Secret that Flux knows. Raises SopsError that names the entry."""
-        ages = [value.decode("utf-8", "replace").strip() for name, value in data.items() if name.endswith(".agekey")]
+        ages = [_identities(name, value) for name, value in data.items() if name.endswith(".agekey")]
         if ages:
             self._env["SOPS_AGE_KEY"] = "\n".join(ages)
         rings = [(name, value) for name, value in data.items() if name.endswith(".asc")]
@@ -217,6 +217,15 @@ def format_of(path: str) -> str:
     if path.endswith(".dockerconfigjson"):
         return "json"
     return _SUFFIXES.get(os.path.splitext(path)[1], "binary")
+
+
+def _identities(name: str, value: bytes) -> str:
+    """The age keys of an entry. Raises SopsError when it has anything else in it, which would be shown to nobody."""
+    text = value.decode("utf-8", "replace").strip()
+    for line in text.splitlines():
+        if line.strip() and not line.startswith(("#", "AGE-SECRET-KEY-", "AGE-PLUGIN-")):
+            raise SopsError(f"failed to import '{name}': it has a line that is no age key")
+    return text
 
 
 def credentials(data: Mapping[str, bytes], directory: Path) -> dict[str, dict[str, str]]:

@@ -261,3 +261,10 @@ async def test_the_engines_own_identity_is_no_part_of_another(tmp_path: Path, mo
         "AWS_SECRET_ACCESS_KEY": "b",
         "AWS_ENDPOINT_URL_KMS": "https://kms.example.com",
     }
+
+
+@pytest.mark.parametrize("text", ["garbage", "# a comment\nAGE-SECRET-KEY-1X\nAKIA", "\xff"])
+async def test_what_is_no_age_key_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(sops.SopsError, match=r"failed to import 'x\.agekey'"):
+        await sops.Keys(tmp_path).load({"x.agekey": text.encode()})
+    await sops.Keys(tmp_path).load({"x.agekey": b"# created: today\r\n\r\n" + AGE, "y.agekey": b"AGE-SECRET-KEY-PQ-1X"})

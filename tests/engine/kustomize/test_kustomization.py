@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
+from fluxtui.api.kinds import Kind
 from fluxtui.api.meta import REQUESTED_AT
+from fluxtui.engine.runtime.cluster import Cluster
+from fluxtui.engine.runtime.objects import Key
 from fluxtui.kube.client import PatchType
+from fluxtui.kube.errors import UnknownKind
 from tests.engine.kustomize.world import World, config_map, counting, deployment
 from tests.engine.polling import eventually
 
@@ -126,6 +131,34 @@ async def test_a_source_without_an_artifact_is_awaited(world: World) -> None:
         await world.settled("apps", "ArtifactFailed", "Source artifact not found, retrying in 30s")
         await world.publish({"a.yaml": config_map("a")})
         await world.ready("apps")
+
+
+async def test_a_kind_of_source_that_the_cluster_does_not_have(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Cluster.read
+
+    async def unknown(cluster: Cluster, kind: Kind, key: Key) -> dict[str, Any]:
+        if kind.kind == "Bucket":
+            raise UnknownKind(kind.group, kind.kind)
+        return await read(cluster, kind, key)
+
+    monkeypatch.setattr(Cluster, "read", unknown)
+    await world.kustomization("apps", sourceRef={"kind": "Bucket", "name": "fleet"})
+    async with world.running():
+        message = "unable to get source 'flux-system/fleet': the cluster serves no kind Bucket"
+        await world.settled("apps", "ArtifactFailed", message)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}\n"])
+async def test_an_empty_kustomization_builds_to_nothing(world: World, text: str) -> None:
+    """The controllers write `buildMetadata` into it, so that it is not empty for kustomize."""
+    await world.publish({"kustomization.yaml": text, "a.yaml": config_map("a")})
+    await world.kustomization("apps")
+    async with world.running():
+        await world.ready("apps")
+    status = await world.status("apps")
+    assert status["inventory"] == {"entries": []}
+    # As kustomize-controller 1.9.4 wrote it.
+    assert status["history"][0]["digest"] == f"sha256:{hashlib.sha256(b'').hexdigest()}"
 
 
 async def test_a_lost_artifact_is_said_to_be_lost(world: World) -> None:

@@ -52,7 +52,8 @@ async def test_sparse_checkout(bench: Bench, repository: Repository) -> None:
     assert obj["status"]["observedSparseCheckout"] == ["./apps", "base/a"]
     await bench.patch("fleet", {"spec": {"sparseCheckout": ["nowhere"]}})
     obj = await bench.failed("fleet", "GitOperationFailed")
-    assert "sparse checkout dir 'nowhere' does not exist in repository" in conditions(obj)["Ready"]["message"]
+    message = "failed to sparse checkout directories: sparse checkout dir 'nowhere' does not exist in repository"
+    assert conditions(obj)["Ready"]["message"] == message
     await bench.patch("fleet", {"spec": {"sparseCheckout": None}})
     obj = await bench.until("fleet", lambda obj: status(obj, "Ready") == "True")
     assert "top.yaml" in bench.files(obj)

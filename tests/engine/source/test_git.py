@@ -130,6 +130,9 @@ async def test_only_the_directories_asked_for_are_there(repository: Repository, 
     await git.checkout(target, tmp_path / "tree", Options(directories=("./apps",)))
     found = {str(p.relative_to(tmp_path / "tree")) for p in (tmp_path / "tree").rglob("*") if p.is_file()}
     assert {name for name in found if not name.startswith(".git")} == {"apps/web.yaml", "apps/deep/y.yaml"}
+    await git.checkout(target, tmp_path / "one", Options(directories=("infra", "apps/web.yaml")))
+    found = {str(p.relative_to(tmp_path / "one")) for p in (tmp_path / "one").rglob("*") if p.is_file()}
+    assert {name for name in found if not name.startswith(".git")} == {"apps/web.yaml", "infra/x.yaml"}
     with pytest.raises(ReferenceError, match="sparse checkout dir 'nope' does not exist"):
         await git.checkout(target, tmp_path / "other", Options(directories=("nope",)))
 

@@ -23,6 +23,7 @@ from tests.engine.source.bench import Bench, conditions
 from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
 from tests.engine.source.signing import make_key
 from tests.engine.source.sshd import ssh_server
+from tests.ports import free_port
 
 
 async def retry(bench: Bench, name: str, number: int = 1) -> None:
@@ -53,6 +54,13 @@ async def test_ssh_refuses_another_host_and_another_key(bench: Bench, repository
         await bench.create("key", url, secretRef={"name": "key"})
         obj = await bench.failed("key", "GitOperationFailed")
         assert conditions(obj)["Ready"]["message"].endswith("authentication required")
+        await bench.secret("garbage", identity="garbage", known_hosts=server.known_hosts)
+        await bench.create("garbage", url, secretRef={"name": "garbage"})
+        obj = await bench.failed("garbage", "GitOperationFailed")
+        assert conditions(obj)["Ready"]["message"].endswith("the private key can't be read")
+        await bench.create("deaf", f"ssh://127.0.0.1:{free_port()}/x", secretRef={"name": "host"})
+        obj = await bench.failed("deaf", "GitOperationFailed")
+        assert conditions(obj)["Ready"]["message"].endswith("Connection refused")
         await bench.create("missing", f"{url}-none", secretRef={"name": "good"})
         await bench.secret("good", identity=server.identity, known_hosts=server.known_hosts)
         obj = await bench.failed("missing", "GitOperationFailed")
@@ -160,6 +168,14 @@ async def test_a_proxy_with_a_password(bench: Bench, repository: Repository, ser
         obj = await bench.failed("none", "AuthenticationFailed")
         message = "failed to configure proxy options: failed to get secret 'flux-system/nothing'"
         assert conditions(obj)["Ready"]["message"].startswith(message)
+        # Nothing goes past a proxy because its Secret is empty.
+        await bench.secret("nothing")
+        await bench.patch("none", {"spec": {"timeout": "61s"}})
+
+        def refused(obj: dict[str, Any]) -> bool:
+            return "the proxy Secret has no 'address'" in conditions(obj)["Ready"]["message"]
+
+        await bench.until("none", refused)
 
 
 @asynccontextmanager

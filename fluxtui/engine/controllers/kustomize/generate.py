@@ -64,7 +64,9 @@ def kustomization(directory: str, additions: Additions, ignored: Container[str] 
     if own:
         with open(own, "rb") as file:
             document = documents.read(file.read(), own)
-        if not isinstance(document, dict) or not document:
+        if document is None:
+            document = {}
+        if not isinstance(document, dict):
             return {}
         if not document.get("resources"):
             # So does Flux, whose builder would else take it for an empty one; what generators make shows it.

@@ -60,7 +60,7 @@ from fluxtui.engine.runtime.objects import Key, Object, annotation_of
 from fluxtui.engine.runtime.outcomes import Failed, Stalled, Waiting
 from fluxtui.engine.runtime.reconciler import Reconciler
 from fluxtui.engine.runtime.workers import WorkerLost
-from fluxtui.kube.errors import KubeError, NotFound
+from fluxtui.kube.errors import KubeError, NotFound, UnknownKind
 from fluxtui.kube.identity import Identity, identity_of
 from fluxtui.kube.memory import Memory
 
@@ -138,6 +138,8 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         except NotFound:
             message = f'{kind.kind}.{kind.group} "{key.name}" not found'
             raise Failed(ARTIFACT_FAILED, message, event=None) from None
+        except UnknownKind as error:
+            raise Failed(ARTIFACT_FAILED, f"unable to get source '{key}': {error}") from error
         if artifact is None:
             after = settings.dependency_requeue
             message = f"Source artifact not found, retrying in {durations.text(after)}"

@@ -21,7 +21,14 @@ from fluxtui.api.meta import READY, RECONCILING, STALLED
 from fluxtui.api.source import Artifact, GitRepository, GitRepositorySpec
 from fluxtui.engine.adapters.git import Commit, EmptyRepository, Git, GitError, Options
 from fluxtui.engine.adapters.git_access import Remote
-from fluxtui.engine.adapters.git_refs import RangeMismatch, Reference, ReferenceError, Target
+from fluxtui.engine.adapters.git_refs import (
+    MissingDirectory,
+    RangeMismatch,
+    Reference,
+    ReferenceError,
+    Target,
+    Unresolved,
+)
 from fluxtui.engine.adapters.git_watch import RefWatcher
 from fluxtui.engine.controllers.source import includes
 from fluxtui.engine.controllers.source.access import Access
@@ -342,9 +349,11 @@ class _failures:
             raise Failed("EmptyGitRepository", str(error), condition=FETCH_FAILED) from error
         if isinstance(error, GitError | ReferenceError | TimeoutError):
             cause = f"timed out after {self._limit}" if isinstance(error, TimeoutError) else str(error)
-            if not isinstance(error, RangeMismatch):
+            if not isinstance(error, RangeMismatch | Unresolved):
                 cause = f"unable to clone '{self._url}': {cause}"
             message = f"failed to checkout and determine revision: {cause}"
+            if isinstance(error, MissingDirectory):
+                message = f"failed to sparse checkout directories: {error}"
             raise Failed(GIT_FAILED, message, condition=FETCH_FAILED) from error
 
 
