@@ -17,6 +17,8 @@ from fluxtui.kube.errors import ConfigError
 from fluxtui.kube.kubeconfig import Kubeconfig
 
 _DEBOUNCE = 250
+_STEP = 100
+"""Milliseconds between looks of the watcher at what it was told: each takes the interpreter; leaving waits for one."""
 _POLL = 5000
 """Milliseconds between looks at the files themselves, for file systems and symlink chains that send no notice."""
 
@@ -65,7 +67,7 @@ async def follow(reader: Reader[T]) -> AsyncGenerator[T, None]:
             *directories,
             recursive=False,
             debounce=_DEBOUNCE,
-            step=50,
+            step=_STEP,
             rust_timeout=_POLL,
             yield_on_timeout=True,
             ignore_permission_denied=True,
