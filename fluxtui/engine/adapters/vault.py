@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
+from fluxtui.api.faults import sentence
 from fluxtui.engine.adapters.web import Answer, WebError, ask
 
 _KEYS = "hc_vault"
@@ -56,7 +57,7 @@ class Instances(msgspec.Struct, frozen=True):
         except yaml.YAMLError as error:
             raise VaultError(f"{where}: it is no YAML") from error
         except msgspec.ValidationError as error:
-            raise VaultError(f"{where}: {error}") from error
+            raise VaultError(f"{where}: {sentence(error)}") from error
         return cls(where, {instance.address: instance.login_path for instance in found.instances})
 
 

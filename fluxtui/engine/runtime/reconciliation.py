@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
+from fluxtui.api.faults import sentence
 from fluxtui.api.meta import READY, RECONCILING
 from fluxtui.engine.runtime.conclusion import Next, conclude
 from fluxtui.engine.runtime.conditions import Conditions, violations
@@ -202,7 +203,7 @@ class Reconciliation(Generic[T]):
         try:
             self._object = msgspec.convert(self.raw, self._reconciler.type)
         except msgspec.ValidationError as error:
-            raise Stalled("InvalidObject", f"{self._reconciler.kind.kind} {self.key}: {error}") from error
+            raise Stalled("InvalidObject", f"{self._reconciler.kind.kind} {self.key}: {sentence(error)}") from error
 
     async def _tell_later(self) -> None:
         await asyncio.sleep(ANNOUNCED)

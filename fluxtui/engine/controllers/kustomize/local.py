@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fluxtui.api.faults import sentence
 from fluxtui.api.kustomize import Kustomization, KustomizationSpec
 from fluxtui.engine.adapters import sops
 from fluxtui.engine.controllers.kustomize import policy
@@ -105,7 +106,7 @@ def spec_of(raw: Object) -> KustomizationSpec:
     try:
         return msgspec.convert(raw, Kustomization).spec
     except msgspec.ValidationError as error:
-        raise PreviewError(f"Kustomization {key_of(raw)}: {error}") from error
+        raise PreviewError(f"Kustomization {key_of(raw)}: {sentence(error)}") from error
 
 
 def _masked(obj: Object) -> Object:
