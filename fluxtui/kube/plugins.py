@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import datetime
 import os
 import shutil
-import signal
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -23,6 +21,7 @@ import msgspec
 
 from fluxtui.kube.configfile import EXEC_GROUP
 from fluxtui.kube.errors import AuthError, clean
+from fluxtui.kube.programs import end, start
 from fluxtui.kube.tls import read_file
 
 Terminal = Callable[[], AbstractAsyncContextManager[None]]
@@ -181,12 +180,12 @@ class ExecPlugins:
             info["spec"] = {"cluster": msgspec.Raw(spec.cluster.encode()), "interactive": interactive}
         env = {**os.environ, **dict(spec.env), "KUBERNETES_EXEC_INFO": msgspec.json.encode(info).decode()}
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await start(
                 command,
                 *spec.args,
+                group=not interactive,
                 env=env,
                 stdin=None if interactive else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
                 stderr=None if interactive else asyncio.subprocess.PIPE,
                 start_new_session=not interactive,
             )
@@ -198,7 +197,8 @@ class ExecPlugins:
         except TimeoutError:
             raise AuthError(f"exec plugin {spec.name} did not answer within {limit:g} s") from None
         finally:
-            await _end(process, group=not interactive)
+            if process.returncode is None:
+                await end(process, group=not interactive)
         if process.returncode:
             said = " ".join(complaint.decode("utf-8", "replace").split())
             more = f": {clean(said[-400:])}" if said else ""
@@ -228,18 +228,6 @@ async def _communicate(process: asyncio.subprocess.Process) -> tuple[bytes, byte
         complaint = group.create_task(drain(process.stderr))
         await process.wait()
     return output.result(), complaint.result()
-
-
-async def _end(process: asyncio.subprocess.Process, *, group: bool) -> None:
-    """Make sure that the plugin, and what it started, is gone."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    await process.wait()
 
 
 def _credential(spec: PluginSpec, output: bytes) -> Credential:
