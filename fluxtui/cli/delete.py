@@ -20,6 +20,7 @@ from fluxtui.fleet.authoring import remove
 from fluxtui.fleet.commands import matching
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import row_of
+from fluxtui.fleet.text import counted
 from fluxtui.kube.errors import KubeError, NotFound
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _consequence(obj: Object) -> str:
     entries = len((((obj.get("status") or {}).get("inventory")) or {}).get("entries") or [])
     if not entries or not prunes or spec.get("suspend"):
         return ""
-    return f"  and the {entries} objects it applied"
+    return f"  and the {counted(entries, 'object')} it applied"
 
 
 async def _carry_out(where: Selection, found: dict[str, Found], silent: bool) -> bool:

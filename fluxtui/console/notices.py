@@ -9,6 +9,7 @@ from rich.text import Text
 from fluxtui.console import keys
 from fluxtui.console.columns import Brush
 from fluxtui.console.themes import Palette
+from fluxtui.fleet.text import counted
 
 
 def empty_tree(brush: Brush, filter_text: str, origin: str, problem: str = "") -> Text:
@@ -45,7 +46,11 @@ def _no_clusters(origin: str, palette: Palette) -> Text:
 def _nothing_matches(brush: Brush, filter_text: str) -> Text:
     mirror, palette = brush.mirror, brush.palette
     total = sum(mirror.counts())
-    page = _page("Nothing matches", [f"None of {total} objects in {len(mirror.clusters)} clusters matches"], palette)
+    page = _page(
+        "Nothing matches",
+        [f"None of {counted(total, 'object')} in {counted(len(mirror.clusters), 'cluster')} matches"],
+        palette,
+    )
     page.append(f"  {filter_text}", palette.link)
     key = keys.shown_of("back", brush.keymap)
     return page.append(f"\n\n{key}", palette.key).append("  drops the filter", palette.muted)

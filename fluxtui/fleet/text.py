@@ -26,6 +26,11 @@ _INVISIBLE = lazily(
 _SPACES = lazily(r"\s+")
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 object`, `9 objects`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def lines(text: str) -> str:
     """Text of several lines without terminal sequences, control and invisible characters; tabs are four spaces."""
     if text.isascii() and text.isprintable():

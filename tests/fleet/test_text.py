@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxtui.fleet.text import brief, lines, one_line, pattern_of, short_revision, span, without_credentials
+from fluxtui.fleet.text import brief, counted, lines, one_line, pattern_of, short_revision, span, without_credentials
 
 SHA1 = "7148a354c0ffee5d0d8b1f2a3c4d5e6f70819203"
 SHA256 = "c52b7e0d1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5"
@@ -111,3 +111,8 @@ def test_credentials_in_urls_are_cut() -> None:
 )
 def test_span(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 objects"), (1, "1 object"), (12, "12 objects")])
+def test_counted(number: int, words: str) -> None:
+    assert counted(number, "object") == words

@@ -23,7 +23,7 @@ from fluxtui.fleet.lines import Line, LineType
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
 from fluxtui.fleet.states import State
-from fluxtui.fleet.text import brief, one_line, short_revision, span
+from fluxtui.fleet.text import brief, counted, one_line, short_revision, span
 from fluxtui.fleet.trace import Role, Step, Trace, trace
 
 MOST_CHAIN = 4
@@ -264,7 +264,7 @@ def _revisions(row: Row, brush: Brush) -> Iterator[Paragraph]:
     if row.revision:
         text = Text(row.short, palette.link)
         if row.managed_count:
-            text.append(f"  {row.managed_count} objects", palette.muted)
+            text.append(f"  {counted(row.managed_count, 'object')}", palette.muted)
         yield labelled("now", text, brush)
     if row.attempted and row.attempted != row.revision:
         tried = Text(short_revision(row.attempted), palette.link).append("  attempted", palette.muted)
