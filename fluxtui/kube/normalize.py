@@ -1,7 +1,8 @@
 """Objects as they are sent to be applied: without what the server owns, and forgiving where Flux is.
 
 Flux passes objects of the built-in kinds through their Go types, which turns `stringData` into `data`, gives ports
-their protocol, leaves out nulls, and drops fields the type does not have. Custom resources are sent as they are.
+their protocol, leaves out nulls and what is empty, fills in empty structs, and drops fields the type does not have.
+Custom resources are sent as they are.
 Source: fluxcd/pkg `ssa/normalize` and `ssa/utils`; observed with kustomize-controller.
 """
 
@@ -14,6 +15,7 @@ import ssl
 from copy import deepcopy
 from typing import Any
 
+from fluxtui.kube import gotypes
 from fluxtui.kube.identity import Object
 
 _BUILT_IN = frozenset(
@@ -97,6 +99,7 @@ def normalized(obj: Object) -> Object:
             _default_protocol(container.get("ports"))
     elif done.get("kind") == "Service":
         _default_protocol(_at(done, "spec", "ports"))
+    gotypes.rewrite(done)
     return done
 
 
