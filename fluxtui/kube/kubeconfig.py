@@ -12,6 +12,7 @@ import glob
 import os
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -370,5 +371,6 @@ async def watch_files(
     """See `fluxtui.kube.reload.watch_files`, which this is."""
     from fluxtui.kube.reload import watch_files as follow
 
-    async for kubeconfig in follow(paths, env, current=current):
-        yield kubeconfig
+    async with aclosing(follow(paths, env, current=current)) as changes:
+        async for kubeconfig in changes:
+            yield kubeconfig

@@ -63,7 +63,7 @@ async def follow(reader: Reader[T]) -> AsyncGenerator[T, None]:
         # What was read may have been read long ago, and directories change as well: look before waiting.
         if (fresh := await asyncio.to_thread(reader.look)) is not None:
             yield fresh
-        async for _ in watchfiles.awatch(
+        notices = watchfiles.awatch(
             *directories,
             recursive=False,
             debounce=_DEBOUNCE,
@@ -71,11 +71,13 @@ async def follow(reader: Reader[T]) -> AsyncGenerator[T, None]:
             rust_timeout=_POLL,
             yield_on_timeout=True,
             ignore_permission_denied=True,
-        ):
-            if (fresh := await asyncio.to_thread(reader.look)) is not None:
-                yield fresh
-            if await asyncio.to_thread(_directories, reader) != directories:
-                break
+        )
+        async with aclosing(notices):
+            async for _ in notices:
+                if (fresh := await asyncio.to_thread(reader.look)) is not None:
+                    yield fresh
+                if await asyncio.to_thread(_directories, reader) != directories:
+                    break
 
 
 class _Reader:

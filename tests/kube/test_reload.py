@@ -138,3 +138,18 @@ async def test_a_change_from_before_the_watch_is_told(tmp_path: Path) -> None:
     async with aclosing(kubeconfig.watch_files([str(path)], {}, current=current)) as changes:
         config = await asyncio.wait_for(anext(changes), 60)
     assert [context.id for context in config.contexts] == ["a", "b"]
+
+
+async def test_who_stops_following_leaves_no_watch_behind(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    write(path, entry("a"))
+    changes = kubeconfig.watch_files([str(path)], {}, current=kubeconfig.load([str(path)], {}))
+    news = asyncio.ensure_future(anext(changes))
+    others = asyncio.all_tasks() - {news}
+    await asyncio.sleep(0.1)  # until the kernel watches
+    replace(path, entry("b"))
+    await news
+    await changes.aclose()
+    # What is left to the garbage collector is closed by a task of its own, a turn later.
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() <= others
