@@ -61,6 +61,6 @@ def test_good_keymaps_pass(keymap: dict[str, str]) -> None:
 def test_the_tour_is_folded_by_the_screen_and_what_is_typed_stays_a_line() -> None:
     told = contents(palette({}, colour=False), {}, TOUR.format(repository="/tmp/fleet", outage="prod-us"), 80)
     lines = [each.text.plain for each in told]
-    assert any("so the next reconcile of flux-system holds it again, unless" in line for line in lines)
+    assert any("as Git says suspend: true. Take that out" in line for line in lines)
     assert "       cd /tmp/fleet" in lines
     assert "    /tmp/fleet" in lines

@@ -32,8 +32,8 @@ Three clusters follow one Git repository on this machine:
        git commit -am 'Give payments its database back'
 
 2  Change something everywhere: edit apps/base/kustomization.yaml, commit, and watch the revision walk through the tree.
-3  prod-us has a suspended Kustomization: tenants. Select it and resume it with r. Git says suspend: true, so the next
-   reconcile of flux-system holds it again, unless you take that out of clusters/{outage}/apps.yaml.
+3  {outage} has a suspended Kustomization: tenants. Resume it with r, and flux-system holds it again, as Git says
+   suspend: true. Take that out of clusters/{outage}/apps.yaml and commit: it is resumed for good.
 4  Cut {outage} off with O, and give it back with O: its rows are greyed within half a minute, and right again after.
 5  t traces an object to its source; V changes the view; / filters, for example: state!=ready
 """
