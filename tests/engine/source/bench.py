@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from fluxtui.api.kinds import GIT_REPOSITORY
-from fluxtui.api.meta import Condition
+from fluxtui.api.meta import REQUESTED_AT, Condition
 from fluxtui.engine.controllers.source.gitrepository import GitRepositoryReconciler
 from fluxtui.engine.runtime.artifacts import ArtifactStore
 from fluxtui.engine.runtime.cluster import Cluster
@@ -112,3 +112,8 @@ def status(obj: dict[str, Any], type: str) -> str:
 def shape(obj: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """(type, status, reason, message) of the conditions, in their order."""
     return [(item["type"], item["status"], item["reason"], item["message"]) for item in obj["status"]["conditions"]]
+
+
+async def retry(bench: Bench, name: str, number: int = 1) -> None:
+    """Ask for a reconciliation, as `flux reconcile` does."""
+    await bench.patch(name, {"metadata": {"annotations": {REQUESTED_AT: str(number)}}})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -12,22 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from fluxtui.api.meta import REQUESTED_AT
 from fluxtui.engine.adapters import tunnel
 from fluxtui.engine.controllers.source.access import is_encrypted
 from fluxtui.engine.runtime.service_accounts import ServiceAccount
 from tests.engine.clouds.provider import AZURE, clouds
-from tests.engine.source.bench import Bench, conditions
+from tests.engine.source.bench import Bench, conditions, retry
 from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
 from tests.engine.source.signing import make_key
 from tests.engine.source.sshd import ssh_server
+from tests.listening import streams
 from tests.ports import free_port
-
-
-async def retry(bench: Bench, name: str, number: int = 1) -> None:
-    await bench.patch(name, {"metadata": {"annotations": {REQUESTED_AT: str(number)}}})
 
 
 async def test_ssh_with_a_key_and_known_hosts(bench: Bench, repository: Repository, tmp_path: Path) -> None:
@@ -142,17 +136,18 @@ async def proxy(authorization: str) -> AsyncIterator[tuple[int, list[str]]]:
             far_reader, far_writer = await asyncio.open_connection(*host.split(":"))
             far_writer.write("\r\n".join([f"{method} /{path} {version}", *lines]).encode())
             length = next((int(line.split(":")[1]) for line in lines if line.startswith("Content-Length")), 0)
-            far_writer.write(await reader.readexactly(length))
-            writer.write(await far_reader.read())
-            far_writer.close()
-            await far_writer.wait_closed()
+            try:
+                far_writer.write(await reader.readexactly(length))
+                writer.write(await far_reader.read())
+            finally:
+                far_writer.transport.abort()
         with suppress(ConnectionError):
             await writer.drain()
             writer.close()
             await writer.wait_closed()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
-        yield listening.sockets[0].getsockname()[1], asked
+    async with streams(serve) as port:
+        yield port, asked
 
 
 async def test_a_proxy_with_a_password(bench: Bench, repository: Repository, server: GitServer) -> None:
@@ -207,15 +202,16 @@ async def socks(user: bytes, password: bytes) -> AsyncIterator[tuple[int, list[s
                 asked.append(f"{'.'.join(map(str, host)) if kind == 1 else host.decode()}:{port}")
                 far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(b"\x05\x00\x00\x03\x01x\x00\x00")
-                await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
-                far_writer.close()
-                await far_writer.wait_closed()
+                try:
+                    await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+                finally:
+                    far_writer.transport.abort()
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
-        yield listening.sockets[0].getsockname()[1], asked
+    async with streams(serve) as port:
+        yield port, asked
 
 
 async def test_ssh_through_a_socks_proxy(bench: Bench, repository: Repository, tmp_path: Path) -> None:
@@ -255,8 +251,8 @@ async def connecting(authorization: str) -> AsyncIterator[int]:
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
-        yield listening.sockets[0].getsockname()[1]
+    async with streams(serve) as port:
+        yield port
 
 
 async def test_a_tunnel_through_an_http_proxy() -> None:
@@ -285,129 +281,6 @@ async def test_authorities_of_a_secret_come_beside_those_of_the_system(
         await bench.secret("other", ca__crt=other.read_text())
         await bench.create("fleet", f"{server.url}/fleet/.git", secretRef={"name": "other"})
         await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
-
-
-class GitHub:
-    """The part of GitHub's API that gives out tokens of installations; checks the signature of what it gets."""
-
-    def __init__(self, public_key: Path) -> None:
-        self.public_key = public_key
-        self.asked: list[str] = []
-        self.app = web.Application()
-        self.app.router.add_get("/api/v3/orgs/{owner}/installation", self._organization)
-        self.app.router.add_get("/api/v3/users/{owner}/installation", self._user)
-        self.app.router.add_post("/api/v3/app/installations/{number}/access_tokens", self._token)
-
-    async def _organization(self, request: web.Request) -> web.Response:
-        await self._check(request)
-        return web.json_response({"message": "Not Found"}, status=404)
-
-    async def _user(self, request: web.Request) -> web.Response:
-        await self._check(request)
-        return web.json_response({"id": 77})
-
-    async def _token(self, request: web.Request) -> web.Response:
-        await self._check(request)
-        token = f"ghs_{request.match_info['number']}"
-        return web.json_response({"token": token, "expires_at": "2999-01-01T00:00:00Z"}, status=201)
-
-    async def _check(self, request: web.Request) -> None:
-        self.asked.append(request.path)
-        token = request.headers["Authorization"].removeprefix("Bearer ")
-        signed, _, signature = token.rpartition(".")
-        work = self.public_key.parent
-        (work / "signed").write_text(signed)
-        (work / "signature").write_bytes(decoded(signature))
-        command = ["dgst", "-sha256", "-verify", self.public_key, "-signature", work / "signature", work / "signed"]
-        process = await asyncio.create_subprocess_exec("openssl", *map(str, command), stdout=asyncio.subprocess.DEVNULL)
-        if await process.wait() != 0:
-            raise web.HTTPUnauthorized(text=json.dumps({"message": "A JSON web token could not be decoded"}))
-        header, claims = (json.loads(decoded(part)) for part in signed.split("."))
-        assert header == {"alg": "RS256", "typ": "JWT"}
-        assert claims["iss"] == "42"
-        assert claims["exp"] - claims["iat"] == 120
-
-
-def decoded(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def app_key(directory: Path) -> tuple[Path, Path]:
-    """(private key, public key) of an app."""
-    directory.mkdir()
-    key, public = directory / "app.pem", directory / "app.pub"
-    for command in (["genrsa", "-out", key, "2048"], ["rsa", "-in", key, "-pubout", "-out", public]):
-        subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True)
-    return key, public
-
-
-@asynccontextmanager
-async def github(directory: Path) -> AsyncIterator[tuple[GitHub, dict[str, str]]]:
-    """The API, and the data of a Secret of an app it knows."""
-    key, public = app_key(directory)
-    api = GitHub(public)
-    runner = web.AppRunner(api.app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        base = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v3"
-        yield api, {"githubAppID": "42", "githubAppPrivateKey": key.read_text(), "githubAppBaseURL": base}
-    finally:
-        await runner.cleanup()
-
-
-async def test_a_github_app_fetches_with_a_token_that_is_used_again(
-    bench: Bench, repository: Repository, server: GitServer, tmp_path: Path
-) -> None:
-    server.require_basic("x-access-token", "ghs_77")
-    async with github(tmp_path / "github") as (api, secret):
-        await bench.secret("app", **secret, githubAppInstallationOwner="fleet-owner")
-        url = f"{server.url}/fleet/.git"
-        await bench.create("fleet", url, provider="github", secretRef={"name": "app"})
-        obj = await bench.ready("fleet", repository.git("rev-parse", "HEAD"))
-        assert [path.rpartition("v3")[2] for path in api.asked] == [
-            "/orgs/fleet-owner/installation",
-            "/users/fleet-owner/installation",
-            "/app/installations/77/access_tokens",
-        ]
-        await retry(bench, "fleet")
-        obj = await bench.until("fleet", lambda obj: obj["status"].get("lastHandledReconcileAt") == "1")
-        assert conditions(obj)["Ready"]["status"] == "True"
-        assert len(api.asked) == 3
-        await bench.create("plain", url, secretRef={"name": "app"})
-        obj = await bench.failed("plain", "InvalidProviderConfiguration")
-        message = "secretRef 'flux-system/app' has github app data but provider is not set to github"
-        assert conditions(obj)["Ready"]["message"] == message
-        assert "ghs_77" not in json.dumps(obj)
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (
-            {"githubAppInstallationOwner": "o", "githubAppInstallationID": "1"},
-            "only one of app installation owner or ID",
-        ),
-        ({}, "app installation owner or ID must be provided"),
-        ({"githubAppInstallationID": "1", "githubAppPrivateKey": "rubbish"}, "could not parse private key"),
-        ({"githubAppInstallationID": "1", "githubAppBaseURL": "ftp://x"}, "is not http or https"),
-        ({"githubAppInstallationID": "1", "githubAppBaseURL": "http://127.0.0.1:1"}, "can't be asked"),
-        ({"githubAppInstallationID": "1", "githubAppPrivateKey": "other"}, "answered 401: A JSON web token"),
-    ],
-)
-async def test_a_github_app_that_is_not_right_is_explained(
-    bench: Bench, repository: Repository, tmp_path: Path, change: dict[str, str], text: str
-) -> None:
-    async with github(tmp_path / "github") as (_, secret):
-        merged: dict[str, Any] = {**secret, **change}
-        if merged["githubAppPrivateKey"] == "other":
-            merged["githubAppPrivateKey"] = app_key(tmp_path / "other")[0].read_text()
-        await bench.secret("app", **merged)
-        await bench.create("fleet", "https://github.invalid/x", provider="github", secretRef={"name": "app"})
-        obj = await bench.failed("fleet", "AuthenticationFailed")
-        message = conditions(obj)["Ready"]["message"]
-        assert message.startswith("failed to configure authentication options: ")
-        assert text in message
 
 
 async def test_azure_lets_in_the_identity_of_a_service_account(
