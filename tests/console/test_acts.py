@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fluxtui.api.kinds import HELM_CHART
 from fluxtui.console.catalogue import catalogue
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.screens.help import HelpScreen
 from fluxtui.console.screens.palette import CommandList, PaletteScreen
-from fluxtui.console.screens.plan import PlanScreen
+from fluxtui.console.screens.plan import PlanList, PlanScreen
 from fluxtui.console.widgets.chrome import Bar
+from fluxtui.fleet.actions import Item
 from fluxtui.fleet.lines import cluster_key
 from fluxtui.fleet.refs import Ref
 from tests.console.opened import US_APPS, here, opened, titles, top
@@ -68,6 +70,9 @@ async def test_many_objects_are_previewed_first() -> None:
         assert isinstance(pilot.app.screen, PlanScreen)
         assert len(pilot.app.screen.plan.targets) == 4
         assert len(pilot.app.screen.plan.refused) == 2
+        rows = pilot.app.screen.query_one(PlanList)
+        chart = Item(Ref("prod-us", HELM_CHART.group, HELM_CHART.kind, "web", "podinfo"))
+        assert "chart web/podinfo" in rows.paint(chart, 80).text
 
 
 async def test_the_palette_finds_by_letters_and_runs() -> None:

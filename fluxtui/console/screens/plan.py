@@ -66,7 +66,7 @@ class PlanList(VirtualList[Item]):
         elif step:
             glyph, message = brush.glyph(State.PROGRESSING), step
         text = Text.assemble(
-            (f" {glyph} ", style), (f"{line.ref.word:<5}", palette.muted), (line.ref.path, palette.ink)
+            (f" {glyph} ", style), (f"{line.ref.word:<4} ", palette.muted), (line.ref.path, palette.ink)
         )
         text.append(f"  {one_line(line.ref.cluster)}", palette.muted).append(f"  {one_line(message)}", style)
         text.truncate(width - 1, overflow="ellipsis")
