@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from fluxtui.api.kinds import BY_WORD
@@ -15,6 +15,7 @@ from fluxtui.fleet.syntax import All, Field, Node, Not, Text
 from fluxtui.fleet.text import short_revision
 
 Predicate = Callable[[Row], bool]
+Sieve = Callable[[Sequence[Row]], list[bool]]
 _V = TypeVar("_V")
 
 _DAYS = re.compile(r"(\d+(?:\.\d+)?)(d|w|y)")
@@ -54,6 +55,14 @@ def compiled(node: Node | None, now: float) -> Predicate:
     return _all(terms) if isinstance(node, All) else _any(terms)
 
 
+def sieve(node: Node | None, now: float) -> Sieve:
+    """The same query as a function of many rows, which says of each whether it passes."""
+    if isinstance(node, Text):
+        return _text_sieve(node.text)
+    match = compiled(node, now)
+    return lambda rows: [match(row) for row in rows]
+
+
 def _all(terms: list[Predicate]) -> Predicate:
     """Whether all hold. Halved again and again: as fast as written out, and no deeper than the logarithm."""
     if len(terms) == 1:
@@ -91,16 +100,26 @@ def _remembered(judge: Callable[[str], bool]) -> Callable[[str], bool]:
 
 def _text(text: str) -> Predicate:
     """Found in name, namespace or message, or its letters in order in the name."""
+    sift = _text_sieve(text)
+    return lambda row: sift((row,))[0]
+
+
+def _text_sieve(text: str) -> Sieve:
+    """The same of many rows, without a call for each."""
     wanted = text.lower()
-    fuzzy = re.compile(".*?".join(map(re.escape, wanted))).search if len(wanted) > 1 and " " not in wanted else None
-    in_name = _remembered(lambda name: wanted in name or (fuzzy is not None and fuzzy(name) is not None))
-    in_message = _remembered(lambda message: wanted in message.lower())
-
-    def match(row: Row) -> bool:
-        ref = row.ref
-        return in_name(ref.name) or wanted in ref.namespace or in_message(row.message)
-
-    return match
+    if len(wanted) == 1 or " " in wanted:
+        return lambda rows: [
+            wanted in (ref := row.ref).name or wanted in ref.namespace or wanted in row.message.lower() for row in rows
+        ]
+    # Up to the next letter, whichever it is: nothing is tried twice.
+    in_order = re.compile("".join(f"[^{letter}]*{letter}" for letter in map(re.escape, wanted))).match
+    return lambda rows: [
+        wanted in (ref := row.ref).name
+        or wanted in ref.namespace
+        or in_order(ref.name) is not None
+        or wanted in row.message.lower()
+        for row in rows
+    ]
 
 
 def _field(node: Field, now: float) -> Predicate:

@@ -7,7 +7,7 @@ without a field is looked for in name, namespace and message; in the name also f
 from __future__ import annotations
 
 from fluxtui.fleet import syntax
-from fluxtui.fleet.matching import Predicate, compiled
+from fluxtui.fleet.matching import Predicate, Sieve, compiled, sieve
 from fluxtui.fleet.syntax import FIELDS, Node, QueryError, Text
 
 __all__ = ["FIELDS", "Predicate", "Query", "QueryError"]
@@ -30,6 +30,10 @@ class Query:
     def matcher(self, now: float) -> Predicate:
         """The filter as a function of a row; `now` (seconds since the epoch) is what `since` and `age` count to."""
         return compiled(self.node, now)
+
+    def sieve(self, now: float) -> Sieve:
+        """The same as a function of many rows, which says of each whether it passes."""
+        return sieve(self.node, now)
 
     def narrows(self, other: Query) -> bool:
         """Whether what passes this filter is known to pass the other: a text that was typed further does so."""

@@ -195,14 +195,14 @@ class Tree:
 
         `stamp` is equal as long as no row of these changed.
         """
-        match, query = walk.match, walk.shape.query
+        query = walk.shape.query
         known = self._passed.get(key)
         if query and known and known[0] == stamp and query.narrows(known[1]):
             lines, rows = known[2:]
         else:
             rows = rows_of()
-        if query and match:
-            passing = [match(row) for row in rows]
+        if query:
+            passing = walk.sift(rows)
             lines, rows = list(compress(lines, passing)), list(compress(rows, passing))
             self._passed[key] = (stamp, query, lines, rows)
         if walk.shape.failures_first:

@@ -10,6 +10,7 @@ from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.lines import Key, Line, LineType, Shape, cluster_key
 from fluxtui.fleet.matching import Predicate
 from fluxtui.fleet.mirror import Mirror
+from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import State
 
@@ -30,7 +31,9 @@ class Walk:
         self.shape = shape
         self.cache = cache
         self.lines: list[Line] = []
-        self.match: Predicate | None = shape.query.matcher(mirror.clock()) if shape.query else None
+        now = mirror.clock()
+        self.match: Predicate | None = shape.query.matcher(now) if shape.query else None
+        self.sift = (shape.query or Query()).sieve(now)
 
     def is_open(self, key: Key, *, by_itself: bool = False) -> bool:
         """Whether a node is open; `by_itself`: unless it was folded."""

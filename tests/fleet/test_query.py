@@ -177,6 +177,33 @@ def test_many_terms_are_no_trouble(text: str) -> None:
 LETTERS = st.text("aApiEn- e", min_size=1, max_size=4).map(Text)
 
 
+def spells(text: str, name: str) -> bool:
+    """Whether the letters come in this order in the name."""
+    rest = iter(name)
+    return all(letter in rest for letter in text)
+
+
+@settings(deadline=None)
+@given(st.text("apifresh-odx^]W ", min_size=1, max_size=5))
+def test_a_text_is_found_in_name_namespace_or_message_or_its_letters_in_the_name(text: str) -> None:
+    query, wanted = Query(Text(text)), text.lower()
+
+    def is_found(row: Row) -> bool:
+        fuzzy = len(wanted) > 1 and " " not in wanted and spells(wanted, row.ref.name)
+        return fuzzy or any(wanted in each for each in (row.ref.name, row.ref.namespace, row.message.lower()))
+
+    rows = list(ROWS.values())
+    expected = [is_found(row) for row in rows]
+    assert query.sieve(SECONDS)(rows) == expected
+    assert [query.matcher(SECONDS)(row) for row in rows] == expected
+
+
+@pytest.mark.parametrize("query", ["ready=false", "kind=ks web", "!api or state=ready", ""])
+def test_a_sieve_says_of_many_rows_what_the_matcher_says_of_one(query: str) -> None:
+    found, rows = Query.parse(query), list(ROWS.values())
+    assert found.sieve(SECONDS)(rows) == [found.matcher(SECONDS)(row) for row in rows]
+
+
 @settings(deadline=None)
 @given(LETTERS, LETTERS)
 def test_what_passes_a_narrower_filter_passes_the_wider_one(longer: Text, shorter: Text) -> None:
