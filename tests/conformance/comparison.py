@@ -30,8 +30,6 @@ OWN_WORDS = (
 RACING = ("crd", "expressions")
 """What is applied right behind its CRD may come before the API server serves its kind: who meets that fails once, says
 so, and tries again."""
-TYPED = ("f:strategy", "f:resources", "f:spec", "f:targetPort")
-"""Fields that nobody wrote: upstream sends some kinds through their Go types, which own them, empty."""
 
 
 def seen(objects: Iterable[Object]) -> dict[str, str]:
@@ -77,7 +75,6 @@ def _reduced(obj: Object) -> Object:
         metadata.pop(field, None)
     for entry in metadata.get("managedFields", []):
         entry.pop("time", None)
-        entry["fieldsV1"] = _owned(entry["fieldsV1"])
     for artifact in (status.get("artifact") or {}, *(status.get("includedArtifacts") or ())):
         # Go compresses to other bytes, and an engine serves the artifacts of many clusters.
         for field in ("digest", "size", "url"):
@@ -93,10 +90,6 @@ def _reduced(obj: Object) -> Object:
     for field in ("clusterIP", "clusterIPs"):
         spec.pop(field, None)
     return cast("Object", _timeless(copy))
-
-
-def _owned(fields: Object) -> Object:
-    return {name: _owned(value) for name, value in fields.items() if value or name not in TYPED}
 
 
 def _timeless(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -98,6 +99,7 @@ FILES: dict[str, str] = {
     "target/a.yaml": document(config_map("target", "elsewhere", key="value")),
     "nowhere/a.yaml": document(config_map("nowhere", "no-such-namespace", key="value")),
     "broken/a.yaml": "apiVersion: v1\nkind: ConfigMap\n  metadata: {name: [}\n",
+    "typed/a.yaml": (Path(__file__).parent / "typed.yaml").read_text(),
     "foreign/values.yaml": "replicas: 3\nname: web\n",
     "refused/a.yaml": document(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "Not_A_Name", "namespace": "apps"}}
@@ -221,6 +223,7 @@ CHANGED: dict[str, str | None] = {
 
 KUSTOMIZATIONS: dict[str, Object] = {
     "plain": {},
+    "typed": {},
     "overlay": {},
     "target": {"targetNamespace": "apps"},
     "nowhere": {},

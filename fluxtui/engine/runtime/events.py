@@ -30,7 +30,9 @@ REFILL = 1 / 300
 """Events an object may have at once, and how many more a second."""
 WINDOW = 600.0
 """Seconds within which a repeated event raises a count instead of making a new event."""
-MESSAGE_LIMIT = 1024
+MESSAGE_LIMIT = 32 << 10
+"""Characters of a message. Neither client-go nor the API server bounds those of core events; the limit of 1024 is that
+of events.k8s.io."""
 _LANES = 4
 """Events posted at once; those about one object one after the other."""
 _BACKLOG = 1000

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fluxtui.engine.runtime.events import BURST, EVENTS, Recorder
+from fluxtui.engine.runtime.events import BURST, EVENTS, MESSAGE_LIMIT, Recorder
 from fluxtui.kube.client import Client
 from tests.engine.polling import eventually
 
@@ -112,7 +112,7 @@ async def test_an_event_about_a_namespace_that_is_gone_is_no_error(client: Clien
     lost = {**OBJECT, "metadata": {**OBJECT["metadata"], "namespace": "gone"}}
     async with posting(recorder):
         recorder.event(lost, "c", "Normal", "R", "x")
-        recorder.event(OBJECT, "c", "Normal", "R", "x" * 5000)
+        recorder.event(OBJECT, "c", "Normal", "R", "x" * (MESSAGE_LIMIT + 1))
     assert recorder.dropped == 1
     (event,) = await posted(client)
-    assert len(event["message"]) == 1024
+    assert len(event["message"]) == MESSAGE_LIMIT
