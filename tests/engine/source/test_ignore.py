@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 from pathlib import Path
 
 import pytest
+from pathspec import PathSpec
 
-from fluxtui.engine.controllers.source.ignore import FILE_LIMIT, IgnoreError, exclusions
+from fluxtui.engine.controllers.source.ignore import FILE_LIMIT, IgnoreError, exclusions, linear
 
 FILES = (
     "apps/web.yaml",
@@ -86,3 +89,40 @@ def test_an_ignore_file_without_bounds_is_refused(tree: Path) -> None:
     (tree / ".sourceignore").write_bytes(b"#" * (FILE_LIMIT + 1))
     with pytest.raises(IgnoreError, match=r"\.sourceignore is larger"):
         kept(tree)
+
+
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ("*a" * 40 + "*b", "a" * 255),
+        ("*" * 5000 + "x", "a" * 255),
+        ("*a?" * 40 + "*b", "a" * 255),
+        ("**/a/" * 30 + "b", "a/" * 1000 + "a"),
+        ("/**/*a*/**/*a*/**/*a*/**/b", "aaa/" * 900 + "a"),
+    ],
+    ids=["stars", "one-star", "any", "folders", "both"],
+)
+def test_no_rule_takes_the_engine_for_hours(tmp_path: Path, rule: str, path: str) -> None:
+    assert not exclusions(tmp_path, rule)(path, False)
+
+
+def test_rules_mean_what_they_did() -> None:
+    """The same as pathspec's own expressions, but for classes, in which a slash is never meant."""
+    chance = random.Random(6)
+    words = ("a", "b", "*", "*", "?", "[ab]", "[!a]", ".", "\\*", "**")
+
+    def text(choices: tuple[str, ...], most: int) -> str:
+        return "".join(chance.choices(choices, k=chance.randint(1, most)))
+
+    paths = ["/".join(text(("a", "a", "b", "."), 6) for _ in range(chance.randint(1, 5))) for _ in range(100)]
+    for _ in range(600):
+        folders = ["**" if chance.random() < 0.35 else text(words, 6) for _ in range(chance.randint(1, 6))]
+        rule = "/".join(folders)
+        (pattern,) = PathSpec.from_lines("gitignore", [rule]).patterns
+        own = getattr(pattern, "regex", None)
+        if not isinstance(own, re.Pattern):
+            continue
+        old = re.compile(own.pattern.replace("[^a]", "[^/a]"))
+        new = re.compile(linear(own.pattern))
+        for path in chance.sample(paths, 20):
+            assert bool(old.match(path)) == bool(new.match(path)), (rule, path)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from pathspec import PathSpec
 from pathspec.pattern import Pattern
 
@@ -26,6 +27,12 @@ DEFAULTS = (
 )
 FILE_LIMIT = 1 << 20
 """Most bytes of an ignore file."""
+_FOLDERS = "(?:/.+)?"
+"""What pathspec makes of `**` between folders."""
+_NEGATED = re.compile(r"(?<!\\)\[\^(?!/)")
+_STARS = re.compile(r"(?:\[\^/\]\*){2,}")
+_BETWEEN = re.compile(r"\[\^/\]\*((?:(?:\\.|\[(?:\\.|[^\]\\])+\]|[^/\[\\(])(?![*+?]))+)(?=\[\^/\]\*)")
+"""A `*` and what is between it and the next one of the same folder."""
 _SPECIAL = re.compile(r"([\\*?\[\]!# ])")
 
 
@@ -43,10 +50,10 @@ def exclusions(directory: Path, spec_ignore: str | None) -> Callable[[str, bool]
         own += rules(spec_ignore)
     lines = [*VCS, *(own or DEFAULTS)]
     try:
-        patterns = list(PathSpec.from_lines("gitignore", lines).patterns)
-    except ValueError as error:
+        found = [_Rule.of(pattern) for pattern in PathSpec.from_lines("gitignore", lines).patterns]
+    except (ValueError, RecursionError, OverflowError) as error:
         raise IgnoreError(f"an ignore rule is not valid: {error}") from error
-    return _Exclusions(patterns)
+    return _Exclusions([rule for rule in found if rule is not None])
 
 
 def rules(text: str, directory: str = "") -> list[str]:
@@ -55,23 +62,54 @@ def rules(text: str, directory: str = "") -> list[str]:
     return [_scoped(line, directory) for line in found if line.strip() and not line.startswith("#")]
 
 
+def linear(expression: str) -> str:
+    """A regular expression that pathspec made of a rule, such that a match takes no time out of proportion.
+
+    Whoever writes rules and files could else stop the engine for hours. A wildcard that another one follows takes the
+    first place where what is between them fits, and no other: if the rest does not fit after that, it fits nowhere.
+    """
+    # No class of characters has the slash in it.
+    expression = _NEGATED.sub("[^/", expression)
+    expression = _STARS.sub("[^/]*", expression)
+    expression = _BETWEEN.sub(r"(?>[^/]*?\g<1>)", expression)
+    first, *others = expression.split(_FOLDERS)
+    if len(others) < 2:
+        return expression
+    middle = "".join(rf"(?>(?:/.+?)??{part}(?=/))" for part in others[:-1] if part)
+    return f"{first}{middle}{_FOLDERS}{others[-1]}"
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """One rule, as its expression."""
+
+    excludes: bool
+    matches: Callable[[str], object]
+
+    @classmethod
+    def of(cls, pattern: Pattern) -> _Rule | None:
+        """None for what is no rule, such as a comment."""
+        expression = getattr(pattern, "regex", None)
+        if pattern.include is None or not isinstance(expression, re.Pattern):
+            return None
+        return cls(pattern.include, re.compile(linear(expression.pattern)).match)
+
+
 class _Exclusions:
     """Rank of a path: the position of the last rule that matches it or a directory above it."""
 
-    def __init__(self, patterns: Sequence[Pattern]) -> None:
-        self._patterns = patterns
+    def __init__(self, rules: Sequence[_Rule]) -> None:
+        self._rules = rules
         self._ranks: dict[str, int] = {}
 
     def __call__(self, path: str, folder: bool) -> bool:
         rank = self._rank(f"{path}/" if folder else path, self._ranks.get(path.rpartition("/")[0], -1))
         if folder:
             self._ranks[path] = rank
-        return rank >= 0 and bool(self._patterns[rank].include)
+        return rank >= 0 and self._rules[rank].excludes
 
     def _rank(self, path: str, inherited: int) -> int:
-        for position in range(len(self._patterns) - 1, inherited, -1):
-            pattern = self._patterns[position]
-            if pattern.include is not None and pattern.match_file(path) is not None:
+        for position in range(len(self._rules) - 1, inherited, -1):
+            if self._rules[position].matches(path) is not None:
                 return position
         return inherited
 
