@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import Static
 
 from fluxtui.fleet.lines import LineType, View, cluster_key
@@ -14,7 +15,7 @@ from fluxtui.fleet.refs import Ref
 from tests.console import world
 from tests.console.live import until
 from tests.console.opened import CANARY, here, names, opened, top
-from tests.console.still import APPS, Still
+from tests.console.still import API, APPS, Still
 
 
 async def test_arrows_open_and_close_branches_and_h_goes_to_the_parent() -> None:
@@ -77,6 +78,27 @@ async def test_news_repaint_only_what_shows_them_and_the_cursor_stays_on_its_obj
         assert "1s" in painted()
         assert here(screen).ref == APPS
         assert screen.fleet_tree.cursor == row + (1 if "another" in names(screen) else 0)
+
+
+async def test_what_becomes_of_a_child_shows_although_nothing_else_changed() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        await pilot.press("right")
+        mirror = screen.fleet.mirror
+        before = mirror.branches[APPS]
+
+        def told() -> str:
+            tree = screen.fleet_tree
+            return "\n".join(tree.render_line(y).text for y in range(tree.size.height))
+
+        await until(pilot, lambda: "web/api" in told())
+        assert "not found in the cluster" not in told()
+        gone = tuple(
+            msgspec.structs.replace(child, message="not found in the cluster") if child.ref == API else child
+            for child in before.children
+        )
+        mirror.set_branch(APPS, msgspec.structs.replace(before, children=gone))
+        await until(pilot, lambda: "not found in the cluster" in told())
 
 
 async def test_an_object_that_goes_leaves_the_tree() -> None:
@@ -235,3 +257,44 @@ async def test_marks_toggle_range_and_clear() -> None:
         assert len(tree.marks) == 3 + len(screen.fleet.mirror.refs("prod-us"))
         await pilot.press("ctrl+backslash")
         assert tree.marks == set()
+
+
+async def test_time_alone_changes_the_clock_and_the_ages_in_sight_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = Still()
+    now = fleet.mirror.clock()
+    async with opened(fleet) as (pilot, screen):
+
+        def header() -> str:
+            return screen.header.render_line(0).text
+
+        def line() -> str:
+            return screen.fleet_tree.render_line(screen.fleet_tree.cursor - screen.fleet_tree.scroll_offset.y).text
+
+        screen.find(APPS)
+        await pilot.pause()
+        screen.news.tick()
+        before, clock = header(), header().split()[-1]
+        assert line().split()[-1] == "4m"
+        painted: list[int] = []
+        paint = screen.fleet_tree._paint
+
+        def noted(index: int, width: int) -> Strip:
+            painted.append(index)
+            return paint(index, width)
+
+        monkeypatch.setattr(screen.fleet_tree, "_paint", noted)
+        monkeypatch.setattr(fleet.mirror, "clock", lambda: now + 61)
+        screen.news.tick()
+        await pilot.pause()
+        assert line().split()[-1] == "5m"
+        assert header().split()[-1] != clock
+        assert header().split()[:-1] == before.split()[:-1]
+        assert len(header()) == len(before)
+        painted.clear()
+        monkeypatch.setattr(fleet.mirror, "clock", lambda: now + 62)
+        screen.news.tick()
+        await pilot.pause()
+        assert painted == []
+        assert header() != before

@@ -7,7 +7,9 @@ from rich.text import Text
 from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from fluxtui.console import folding, keys, notices
@@ -43,6 +45,8 @@ class Board(Screen[None], inherit_bindings=False):
     # Its widgets cover it: Textual need not style lines of it for each frame.
     BLANK = True
 
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As the base, but it is only widgets that look otherwise with the focus."""
     header = getters.query_one("#header", Bar)
     fleet_tree = getters.query_one(FleetTree)
     pane = getters.query_one(DetailPane)

@@ -52,6 +52,7 @@ class FilterLine(Horizontal):
         self.palette = palette
         self._text = text
         self._view = view
+        self._problem = ""
 
     def compose(self) -> ComposeResult:
         yield Static(Text(" / ", self.palette.link), id="filter-sign")
@@ -77,6 +78,9 @@ class FilterLine(Horizontal):
 
     def set_problem(self, problem: str) -> None:
         """Say what is wrong with the text, in place of the views; nothing takes the words away."""
+        if problem == self._problem:
+            return
+        self._problem = problem
         self.query_one("#filter-problem", Static).update(Text(f"  {problem} " if problem else "", self.palette.error))
         self.query_one(Tabs).display = not problem
 
