@@ -278,12 +278,12 @@ def _export(ctx: click.Context, export: str, image: str) -> str:
     if export == "deployment":
         if not image:
             raise click.UsageError("--export=deployment needs --image, an image that has fluxtui on its PATH")
-        if any(argument.startswith(("--kubeconfig=", "--context=")) for argument in arguments):
+        if any(argument.startswith(("--kubeconfig=", "--context=", "--roster=")) for argument in arguments):
             raise click.UsageError(
-                "--export=deployment is for the cluster it runs in: --kubeconfig and --context are not"
+                "--export=deployment is for the cluster it runs in: --kubeconfig, --context and --roster are not"
             )
         return deployment(image, arguments)
-    if not ctx.params["kubeconfigs"]:
+    if not ctx.params["kubeconfigs"] and ctx.params["roster"] is None:
         arguments = [f"--kubeconfig={file}" for file in _default_files()] + arguments
     return systemd_unit(_program(), arguments)
 

@@ -67,6 +67,17 @@ def test_what_is_no_roster_ends_at_once(tmp_path: Path) -> None:
     assert "--context are not for it" in both.stderr
 
 
+def test_a_unit_for_a_roster_names_no_other_clusters(tmp_path: Path) -> None:
+    roster = f"--roster={tmp_path / 'roster.json'}"
+    unit = CliRunner().invoke(command, [roster, "--export=systemd"])
+    assert unit.exit_code == 0
+    assert roster in unit.stdout
+    assert "--kubeconfig" not in unit.stdout
+    deployment = CliRunner().invoke(command, [roster, "--export=deployment", "--image=x"])
+    assert deployment.exit_code == 2
+    assert "--roster are not" in deployment.stderr
+
+
 async def test_states_that_cannot_be_written_are_written_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
