@@ -155,7 +155,8 @@ class Mirror:
         else:
             self.branches[ref] = branch
         self._changes.branches.add(ref)
-        self._changed(structure=before is None or branch is None or _shape(before) != _shape(branch))
+        # The lines of the children carry what is known of them, so that they are written anew whatever it is.
+        self._changed(structure=True)
 
     def refresh(self) -> float:
         """Judge again what time alone has changed. Returns when (by the clock) to call it next; infinity: never."""
@@ -324,7 +325,3 @@ def _moved(row: Row, previous: Row) -> bool:
         previous.detail,
         previous.depends,
     )
-
-
-def _shape(branch: Branch) -> tuple[object, ...]:
-    return (tuple(child.ref for child in branch.children), branch.loading, branch.error, branch.note)
