@@ -48,6 +48,8 @@ async def execute(
             os.close(source)
     except OSError as error:
         raise ProgramError(f"{program} can't be started: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ProgramError(f"{program} can't be started: {error}") from error
     assert process.stdout is not None
     assert process.stderr is not None
     try:

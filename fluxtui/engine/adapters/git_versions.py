@@ -19,6 +19,11 @@ _HYPHEN = re.compile(rf"\s*({_VERSION})\s+-\s+({_VERSION})\s*,?")
 _PARTS = re.compile(r"v?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-([0-9A-Za-z.-]+))?(?:\+([0-9A-Za-z.-]+))?")
 
 
+_DIGITS = 20
+"""Most digits of a number, as of one of 64 bits."""
+_SHOWN = 100
+
+
 class RangeError(ValueError):
     """A text is no version range; the message says so."""
 
@@ -114,6 +119,8 @@ def _bound(text: str, range_text: str) -> _Bound | None:
     for number in parts.group(1, 2, 3):
         if number is None or number in "xX*":
             break
+        if len(number) > _DIGITS:
+            raise RangeError(f'improper constraint: "{range_text[:_SHOWN]}"')
         numbers.append(int(number))
     if not numbers:
         return None

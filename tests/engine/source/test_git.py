@@ -87,6 +87,7 @@ async def test_tags_versions_names_and_commits(repository: Repository, tmp_path:
         (Reference(tag="v9"), r'couldn\'t find remote ref "refs/tags/v9"'),
         (Reference(semver=">=9"), "no match found for semver: >=9"),
         (Reference(semver="bogus"), "semver parse error"),
+        (Reference(semver=">=" + "9" * 5000), "semver parse error: improper constraint"),
         (Reference(name="refs/heads/gone"), "unable to resolve ref"),
         (Reference(commit="abc"), "not a full hash"),
         (Reference(branch="--upload-pack=touch /tmp/x"), "not a valid Git reference"),
@@ -133,6 +134,8 @@ async def test_only_the_directories_asked_for_are_there(repository: Repository, 
     await git.checkout(target, tmp_path / "one", Options(directories=("infra", "apps/web.yaml")))
     found = {str(p.relative_to(tmp_path / "one")) for p in (tmp_path / "one").rglob("*") if p.is_file()}
     assert {name for name in found if not name.startswith(".git")} == {"apps/web.yaml", "infra/x.yaml"}
+    with pytest.raises(GitError, match="null byte"):
+        await git.checkout(target, tmp_path / "null", Options(directories=("a\0b",)))
     with pytest.raises(ReferenceError, match="sparse checkout dir 'nope' does not exist"):
         await git.checkout(target, tmp_path / "other", Options(directories=("nope",)))
 

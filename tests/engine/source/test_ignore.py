@@ -126,3 +126,9 @@ def test_rules_mean_what_they_did() -> None:
         new = re.compile(linear(own.pattern))
         for path in chance.sample(paths, 20):
             assert bool(old.match(path)) == bool(new.match(path)), (rule, path)
+
+
+@pytest.mark.parametrize("rule", ["[z-a]", "\\"])
+def test_a_rule_that_is_none(tmp_path: Path, rule: str) -> None:
+    with pytest.raises(IgnoreError, match="an ignore rule is not valid"):
+        exclusions(tmp_path, rule)

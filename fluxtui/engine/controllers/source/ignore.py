@@ -51,7 +51,7 @@ def exclusions(directory: Path, spec_ignore: str | None) -> Callable[[str, bool]
     lines = [*VCS, *(own or DEFAULTS)]
     try:
         found = [_Rule.of(pattern) for pattern in PathSpec.from_lines("gitignore", lines).patterns]
-    except (ValueError, RecursionError, OverflowError) as error:
+    except (ValueError, RecursionError, OverflowError, re.error) as error:
         raise IgnoreError(f"an ignore rule is not valid: {error}") from error
     return _Exclusions([rule for rule in found if rule is not None])
 
