@@ -46,8 +46,9 @@ DISCOVERY_EVERY = 60.0
 DISCOVERY_WITHOUT_FLUX = 10.0
 """The same while the cluster serves no Flux kind."""
 VERSIONS_EVERY = 600.0
-SLOT = 1.0
-"""Seconds within which what is due for several clusters is done in one turn of the loop."""
+SLOT = 0.5
+"""Seconds within which what is due for several clusters is done in one turn of the loop. More at once would have their
+latencies wait for each other."""
 _PATIENCE = 8.0
 
 KindKey = tuple[str, str]
