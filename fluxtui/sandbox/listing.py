@@ -126,14 +126,15 @@ class Listing:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         try:
             encode = self._encoder(request, kind)
-            await response.prepare(request)
-            if initial is not None:
-                await response.write(b"".join(_line("ADDED", encode(obj, None)) for obj in initial))
-            if query.get("sendInitialEvents") == "true":
-                await response.write(self._bookmark(kind, start, initial_end=True))
-            seconds = number(query, "timeoutSeconds") or WATCH_SECONDS
-            bookmarks = query.get("allowWatchBookmarks") == "true"
+            # A client may leave at any moment, also before it has heard anything.
             with suppress(TimeoutError, ConnectionError):
+                await response.prepare(request)
+                if initial is not None:
+                    await response.write(b"".join(_line("ADDED", encode(obj, None)) for obj in initial))
+                if query.get("sendInitialEvents") == "true":
+                    await response.write(self._bookmark(kind, start, initial_end=True))
+                seconds = number(query, "timeoutSeconds") or WATCH_SECONDS
+                bookmarks = query.get("allowWatchBookmarks") == "true"
                 async with asyncio.timeout(seconds):
                     while True:
                         await self._next(watcher, response, match, encode, kind, faults, bookmarks=bookmarks)
