@@ -9,7 +9,7 @@ from typing import Any
 
 from fluxtui.kustomize import documents
 from fluxtui.kustomize.errors import BuildError, KustomizeError
-from fluxtui.kustomize.identities import compiled
+from fluxtui.kustomize.patterns import Pattern, compiled
 from fluxtui.kustomize.scalars import Quoted, Tree, is_null, is_scalar, text_of
 
 Place = tuple[Any, Any]
@@ -188,10 +188,10 @@ def _by_value(node: Tree, part: str, rest: list[str], create: Tree) -> Iterator[
     yield from places
 
 
-def _fits(item: Tree, name: str, regex: re.Pattern[str]) -> bool:
+def _fits(item: Tree, name: str, regex: Pattern) -> bool:
     if not name:
-        return regex.search(_written(item)) is not None
-    return isinstance(item, dict) and name in item and regex.search(_written(item[name])) is not None
+        return regex.occurs_in(_written(item))
+    return isinstance(item, dict) and name in item and regex.occurs_in(_written(item[name]))
 
 
 def _written(tree: Tree) -> str:

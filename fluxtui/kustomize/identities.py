@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from typing import NamedTuple
 
 import msgspec
 
-from fluxtui.kustomize.errors import FieldError
+from fluxtui.kustomize.patterns import fits
 
 DEFAULT_NAMESPACE = "default"
 NO_NAMESPACE = "_non_namespaceable_"
@@ -87,17 +85,3 @@ class Selector(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     def __str__(self) -> str:
         parts = ((field, getattr(self, field)) for field in self.__struct_fields__)
         return ", ".join(f"{field} {value}" for field, value in parts if value) or "everything"
-
-
-def fits(pattern: str, text: str) -> bool:
-    """Whether a text matches a pattern as a whole; an empty pattern fits all. Raises FieldError."""
-    return not pattern or compiled(pattern).fullmatch(text) is not None
-
-
-@functools.lru_cache(maxsize=1024)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """A regular expression. Raises FieldError."""
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise FieldError(f"pattern {pattern!r} is no regular expression: {error}") from error

@@ -7,8 +7,8 @@ from typing import Any
 
 from fluxtui.kustomize.errors import BuildError
 from fluxtui.kustomize.fieldspecs import Specs, set_scalar, visit
-from fluxtui.kustomize.identities import compiled
 from fluxtui.kustomize.kustomization import Image
+from fluxtui.kustomize.patterns import compiled
 from fluxtui.kustomize.resources import Resources
 from fluxtui.kustomize.scalars import Tree, is_null, text_of
 
@@ -23,7 +23,7 @@ def set_images(resources: Resources, image: Image, specs: Specs) -> None:
         value = container[key]
         if isinstance(value, dict | list):
             raise BuildError("wrong node kind: an image must be a scalar")
-        if not is_null(value) and pattern.fullmatch(text_of(value)):
+        if not is_null(value) and pattern.fits(text_of(value)):
             set_scalar(container, key, renamed(text_of(value), image))
 
     for resource in resources:

@@ -9,9 +9,10 @@ from fluxtui.kustomize import documents, structured
 from fluxtui.kustomize.conversion import converted
 from fluxtui.kustomize.errors import BuildError, FieldError
 from fluxtui.kustomize.fieldpaths import CREATED, MISSING, lookup, matches, parsed
-from fluxtui.kustomize.identities import DEFAULT_NAMESPACE, Id, Selector, fits
+from fluxtui.kustomize.identities import DEFAULT_NAMESPACE, Id, Selector
 from fluxtui.kustomize.kustomization import FieldOptions, Replacement, Source, Target
 from fluxtui.kustomize.loader import Loader
+from fluxtui.kustomize.patterns import fits
 from fluxtui.kustomize.resources import Resource, Resources, fits_labels
 from fluxtui.kustomize.scalars import Tree, copied, is_empty, resolved, retyped, text_of
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from fluxtui.kustomize import documents, output
 from fluxtui.kustomize.errors import BuildError
-from fluxtui.kustomize.identities import NO_NAMESPACE, Gvk, Id, Selector, fits, gvk_of
+from fluxtui.kustomize.identities import NO_NAMESPACE, Gvk, Id, Selector, gvk_of
 from fluxtui.kustomize.labelselectors import selects
+from fluxtui.kustomize.patterns import fits
 from fluxtui.kustomize.scalars import NotJson, Shared, Tree, copied, finished, is_null, new_key, text_of
 from fluxtui.kustomize.schema import Kinds
 

@@ -5,7 +5,6 @@ Source: docs/spec/v1/kustomizations.md "Ignore"; the selectors of fluxcd/pkg `ss
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from fluxtui.api.fields import IgnoreRule, Selector
 from fluxtui.kube.identity import annotations_of, identity_of, labels_of, version_of
 from fluxtui.kustomize.errors import KustomizeError
 from fluxtui.kustomize.labelselectors import selects
+from fluxtui.kustomize.patterns import fits as fits_pattern
 
 Object = dict[str, Any]
 Test = Callable[[Object], bool]
@@ -44,9 +44,10 @@ def _test(target: Selector | None, index: int) -> Test:
     for name in ("group", "version", "kind", "name", "namespace"):
         pattern = getattr(target, name)
         try:
-            patterns.append(re.compile(pattern) if pattern else None)
-        except re.error as error:
-            raise IgnoreError(f"spec.ignore[{index}].target.{name}: {pattern!r}: {error}") from error
+            fits_pattern(pattern, "")
+        except KustomizeError as error:
+            raise IgnoreError(f"spec.ignore[{index}].target.{name}: {error}") from error
+        patterns.append(pattern)
     try:
         selects(target.label_selector, {})
         selects(target.annotation_selector, {})
@@ -57,7 +58,7 @@ def _test(target: Selector | None, index: int) -> Test:
         identity = identity_of(obj)
         values = (identity.group, version_of(obj), identity.kind, identity.name, identity.namespace)
         return (
-            all(pattern is None or pattern.fullmatch(value) for pattern, value in zip(patterns, values, strict=True))
+            all(fits_pattern(pattern, value) for pattern, value in zip(patterns, values, strict=True))
             and selects(target.label_selector, labels_of(obj))
             and selects(target.annotation_selector, annotations_of(obj))
         )
