@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import secrets
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -240,13 +241,14 @@ class Server:
         pod = self._operations.get(target.kind, (target.namespace, target.name))
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         lines = self._logs.lines(pod, request.query)
-        await response.prepare(request)
-        if request.query.get("follow") in ("true", "1"):
-            async for line in self._logs.follow(pod, request.query):
-                await response.write(line)
-        else:
-            await response.write(b"".join(lines))
-        await response.write_eof()
+        with suppress(ConnectionError):
+            await response.prepare(request)
+            if request.query.get("follow") in ("true", "1"):
+                async for line in self._logs.follow(pod, request.query):
+                    await response.write(line)
+            else:
+                await response.write(b"".join(lines))
+            await response.write_eof()
         return response
 
     async def _scale(self, request: web.Request, target: Target) -> web.Response:
