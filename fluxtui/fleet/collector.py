@@ -46,9 +46,6 @@ DISCOVERY_EVERY = 60.0
 DISCOVERY_WITHOUT_FLUX = 10.0
 """The same while the cluster serves no Flux kind."""
 VERSIONS_EVERY = 600.0
-SLOT = 0.5
-"""Seconds within which what is due for several clusters is done in one turn of the loop. More at once would have their
-latencies wait for each other."""
 _PATIENCE = 8.0
 
 KindKey = tuple[str, str]
@@ -151,7 +148,7 @@ class Collector:
     async def _keep_discovering(self, group: asyncio.TaskGroup, client: Client) -> None:
         while True:
             every = DISCOVERY_EVERY if self._resources else DISCOVERY_WITHOUT_FLUX
-            await asyncio.sleep(_together(every * random.uniform(0.8, 1.2)))
+            await asyncio.sleep(every * random.uniform(0.8, 1.2))
             try:
                 await client.alive()
                 self._watch_new(group, client, await client.resources(refresh=True))
@@ -347,7 +344,7 @@ class Collector:
     async def _until_next_look(self) -> None:
         if not self._asked:
             self._stirred.clear()
-        loop, every = asyncio.get_running_loop(), _together(LEASES_EVERY * random.uniform(0.9, 1.0))
+        loop, every = asyncio.get_running_loop(), LEASES_EVERY * random.uniform(0.9, 1.0)
         soonest = loop.time() + min(LEASES_STIRRED, every)
         timer = loop.call_later(every, self._stirred.set)
         try:
@@ -379,11 +376,6 @@ class Collector:
         flux = await probe.flux_version(client)
         self._facts = msgspec.structs.replace(self._facts, kubernetes_version=kubernetes, flux_version=flux)
         self._found_out()
-
-
-def _together(seconds: float) -> float:
-    """A pause of so many seconds, or a little less: to where a slot begins."""
-    return seconds - (asyncio.get_running_loop().time() + seconds) % SLOT if seconds > 10 * SLOT else seconds
 
 
 def _is_long_ago(since: float) -> bool:
