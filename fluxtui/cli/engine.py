@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -36,6 +37,13 @@ def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> A
         return None if value is None else Address.parse(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from error
+
+
+def _url(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise click.BadParameter(f"'{value}' is no http:// or https:// URL", ctx, param)
+    return value
 
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "error": logging.ERROR}
@@ -150,6 +158,9 @@ accounts_options = gathered(
     metavar="SELECTOR",
     help="ConfigMaps and Secrets whose change reconciles at once what refers to them.",
 )
+@click.option(
+    "--events-addr", default="", metavar="URL", callback=_url, help="notification-controller, which gets all events."
+)
 @click.option("--no-file-sources", is_flag=True, help="Refuse file:// repositories.")
 @click.option("--no-watch-files", is_flag=True, help="Look at file:// repositories at their interval only.")
 @click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to objects of other namespaces.")
@@ -177,6 +188,7 @@ def command(
     watch_namespace: str,
     watch_label_selector: str,
     watch_configs_label_selector: str,
+    events_addr: str,
     no_file_sources: bool,
     no_watch_files: bool,
     no_cross_namespace_refs: bool,
@@ -201,6 +213,7 @@ def command(
         watch_namespace=watch_namespace,
         label_selector=watch_label_selector,
         configs_label_selector=watch_configs_label_selector,
+        events_addr=events_addr,
         file_sources=not no_file_sources,
         watch_files=not no_watch_files,
         no_cross_namespace_refs=no_cross_namespace_refs,

@@ -130,6 +130,7 @@ async def test_a_killed_engine_is_back_at_once_with_its_artifacts(
         (["--kubeconfig", "/none/at/all"], "/none/at/all"),
         (["--context", "nope"], "no context matches 'nope'"),
         (["--concurrent", "0"], "--concurrent"),
+        (["--events-addr", "notification-controller"], "'notification-controller' is no http:// or https:// URL"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(tmp_path: Path, context: Context, arguments: list[str], text: str) -> None:

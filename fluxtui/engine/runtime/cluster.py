@@ -11,6 +11,7 @@ from fluxtui.engine.runtime.artifacts import ClusterArtifacts
 from fluxtui.engine.runtime.cache import Cache
 from fluxtui.engine.runtime.events import Recorder
 from fluxtui.engine.runtime.limits import Limits
+from fluxtui.engine.runtime.notifier import Notifier
 from fluxtui.engine.runtime.objects import Key, Object
 from fluxtui.engine.runtime.observer import Observer
 from fluxtui.engine.runtime.settings import EngineSettings
@@ -48,7 +49,7 @@ class Cluster:
         """How much the process does at once."""
         # Not by label: objects of a shard may refer to those of another.
         self.cache = Cache(client, namespace=settings.watch_namespace, gate=gate)
-        self.recorder = Recorder(client)
+        self.recorder = Recorder(client, notifier=Notifier(settings.events_addr) if settings.events_addr else None)
         self.observer = observer or Observer()
         """Hears of every run."""
         self.stopping = False

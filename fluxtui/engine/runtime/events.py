@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fluxtui.engine.runtime.notifier import Notifier
 from fluxtui.engine.runtime.objects import Object, timestamp
 from fluxtui.engine.runtime.outcomes import EventType
 from fluxtui.kube.errors import ApiError, KubeError, NotFound
@@ -69,8 +70,11 @@ class _Bucket(msgspec.Struct):
 class Recorder:
     """Takes events from reconcilers without waiting and posts them, those of one object in order, while `run` runs."""
 
-    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: Client, clock: Callable[[], float] = time.monotonic, notifier: Notifier | None = None
+    ) -> None:
         self._client = client
+        self._notifier = notifier
         self._clock = clock
         self._lanes: list[asyncio.Queue[tuple[str, Object]]] = [asyncio.Queue(_BACKLOG) for _ in range(_LANES)]
         self._posted: OrderedDict[tuple[str, ...], _Posted] = OrderedDict()
@@ -88,12 +92,16 @@ class Recorder:
         annotations: Mapping[str, str] | None = None,
     ) -> None:
         """Record an event about an object (any dict with apiVersion, kind and metadata); never blocks or raises."""
+        shown = "Normal" if type == "Trace" else type
+        event = _event(obj, controller, shown, reason, message, annotations or {})
+        if self._notifier is not None and type != "Trace":
+            self._notifier.tell(event)
         if not self._admit(obj, controller):
             self.dropped += 1
             return
         lane = self._lanes[hash(obj["metadata"].get("uid", "")) % _LANES]
         try:
-            lane.put_nowait((controller, _event(obj, controller, type, reason, message, annotations or {})))
+            lane.put_nowait((controller, event))
         except asyncio.QueueFull:
             self.dropped += 1
 
@@ -102,6 +110,8 @@ class Recorder:
         async with asyncio.TaskGroup() as group:
             for lane in self._lanes:
                 group.create_task(self._drain(lane))
+            if self._notifier is not None:
+                group.create_task(self._notifier.run())
 
     async def flush(self, limit: float = 5.0) -> None:
         """Wait until all events recorded so far are posted, at most `limit` seconds; needs `run` to be running."""
@@ -109,6 +119,8 @@ class Recorder:
             async with asyncio.timeout(limit):
                 for lane in self._lanes:
                     await lane.join()
+                if self._notifier is not None:
+                    await self._notifier.flush()
         except TimeoutError:
             logger.warning("%d events were not posted in time", sum(lane.qsize() for lane in self._lanes))
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-EventType = Literal["Normal", "Warning"]
+EventType = Literal["Normal", "Warning", "Trace"]
+"""A trace is Normal in the cluster, and is no news for notification-controller."""
 
 
 class Outcome(Exception):
@@ -68,5 +69,5 @@ class Failed(Outcome):
 class Unchanged(Outcome):
     """Nothing has to be done: the run ends as a success, conditions stay as the steps left them."""
 
-    def __init__(self, reason: str, message: str, *, event: EventType | None = "Normal") -> None:
+    def __init__(self, reason: str, message: str, *, event: EventType | None = "Trace") -> None:
         super().__init__(reason, message, event=event)

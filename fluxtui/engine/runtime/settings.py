@@ -39,6 +39,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Secret of `namespace` with age keys for what has no `spec.decryption.secretRef`."""
     sops_vault_configmap: str = ""
     """ConfigMap of `namespace` with the OpenBao and Vault servers where ServiceAccounts log in; empty: nowhere."""
+    events_addr: str = ""
+    """URL of notification-controller, which gets all events but traces; empty for none."""
     strict: bool = True
     """Stop, each with a reason of its own, before applying text with unresolved variables, and before a prune of
     everything; False is upstream's behaviour."""

@@ -117,7 +117,7 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         try:
             removed = await store.collect(artifact)
             if removed:
-                run.event("Normal", COLLECTED, f"garbage collected {len(removed)} artifacts")
+                run.event("Trace", COLLECTED, f"garbage collected {len(removed)} artifacts")
             await store.verify(artifact)
         except ArtifactNotFound:
             before.foreign = True
@@ -184,7 +184,7 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
             except ArtifactNotFound as error:
                 after = run.cluster.settings.dependency_requeue
                 message = f"no artifact available for include '{name}'"
-                raise Waiting("NoArtifact", message, after, condition=INCLUDE_UNAVAILABLE) from error
+                raise Waiting("NoArtifact", message, after, condition=INCLUDE_UNAVAILABLE, event="Trace") from error
             except (ArtifactError, OSError) as error:
                 message = f"failed to copy '{name}' include from {origin or '.'} to {target}: {error}"
                 raise Failed("CopyFailure", message, condition=STORAGE_FAILED) from error
@@ -230,7 +230,7 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         """Remove all artifacts of the object."""
         self._watcher.remove(run.key)
         if await run.cluster.artifacts.remove_all(self.kind.kind, run.key.namespace, run.key.name):
-            run.event("Normal", COLLECTED, "garbage collected artifacts for deleted resource")
+            run.event("Trace", COLLECTED, "garbage collected artifacts for deleted resource")
 
     def hold(self, conditions: Conditions) -> bool:
         """As the base: what was said before counts for the generation that is suspended, too."""
@@ -255,11 +255,11 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
                 found = await run.cluster.read(self.kind, Key(run.key.namespace, name))
             except NotFound as error:
                 message = f"could not get resource for include '{name}': {error}"
-                raise Waiting("NotFound", message, after, condition=INCLUDE_UNAVAILABLE) from error
+                raise Waiting("NotFound", message, after, condition=INCLUDE_UNAVAILABLE, event="Trace") from error
             artifact = _artifact(found.get("status") or {})
             if artifact is None:
                 message = f"no artifact available for include '{name}'"
-                raise Waiting("NoArtifact", message, after, condition=INCLUDE_UNAVAILABLE)
+                raise Waiting("NoArtifact", message, after, condition=INCLUDE_UNAVAILABLE, event="Trace")
             artifacts.append(artifact)
         run.conditions.delete(INCLUDE_UNAVAILABLE)
         return artifacts
@@ -292,7 +292,7 @@ class GitRepositoryReconciler(Reconciler[GitRepository]):
         run.conditions.delete(OUTDATED)
         run.conditions.set(IN_STORAGE, "True", SUCCEEDED, f"stored artifact for revision '{target.revision}'")
         message = f"artifact up-to-date with remote revision: '{target.revision}'"
-        run.event("Normal", "ArtifactUpToDate", message)
+        run.event("Trace", "ArtifactUpToDate", message)
 
     def _unchanged(self, run: Run, target: Target) -> None:
         run.conditions.delete(FETCH_FAILED)

@@ -66,7 +66,7 @@ async def verify_source(run: Run, commit: Commit) -> None:
     message = "verified signature of" + "".join(f"\n\t- {item}" for item in verified)
     run.status["sourceVerificationMode"] = mode
     run.conditions.set(VERIFIED, "True", SUCCEEDED, message)
-    run.event("Normal", SUCCEEDED, message)
+    run.event("Trace", SUCCEEDED, message)
 
 
 async def _verify_tag(run: Run, commit: Commit, keys: PublicKeys) -> str:
