@@ -169,6 +169,9 @@ def plain(error: Exception) -> Exception:
             return ConnectionResetError()
         case aiohttp.ClientResponseError():
             return GarbledAnswer()
+        case aiohttp.ClientConnectionError() if not isinstance(error, OSError):
+            # What a request hears that is under way when its connections are closed.
+            return ConnectionResetError()
         case _:
             return error if isinstance(error, OSError) else ConnectFailed(words=f"failed ({type(error).__name__})")
 
