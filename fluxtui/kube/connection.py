@@ -128,12 +128,10 @@ class Connection:
         within: float,
     ) -> Response:
         connection = self._connection()
-        deadline = time.monotonic() + within
+        deadline, left = time.monotonic() + within, within
         for attempt in range(_RETRIES + 1):
             try:
-                return await connection.request(
-                    method, path, params=params, body=body, headers=headers, within=deadline - time.monotonic()
-                )
+                return await connection.request(method, path, params=params, body=body, headers=headers, within=left)
             except (TooManyRequests, ServerError) as error:
                 postponed = error.status == 429 or (error.status == 503 and method == "GET")
                 pause = error.retry_after if postponed else None
@@ -141,6 +139,7 @@ class Connection:
                 if pause is None or pause > _LONGEST_WAIT or pause >= left or attempt == _RETRIES:
                     raise
                 await asyncio.sleep(pause)
+                left = max(deadline - time.monotonic(), 0.001)
         raise AssertionError("the loop returns or raises")
 
     @contextlib.asynccontextmanager
