@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from rich.text import Text
 from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -16,9 +15,9 @@ from fluxtui.console import folding, keys, notices
 from fluxtui.console.columns import Brush
 from fluxtui.console.footer import footer
 from fluxtui.console.glyphs import glyphs
-from fluxtui.console.headline import clock, header
 from fluxtui.console.screens.details import Details
 from fluxtui.console.screens.news import News
+from fluxtui.console.screens.title import Title
 from fluxtui.console.start import Start
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.chrome import Bar, Tabs
@@ -70,8 +69,7 @@ class Board(Screen[None], inherit_bindings=False):
         self._problem = ""
         self._looked = False
         self._opened: set[Ref] = set()
-        self.rate = ""
-        """Objects that came in a second, of late, in words."""
+        self.title_line = Title(self)
 
     def compose(self) -> ComposeResult:
         yield Bar(self.brush.palette, id="header")
@@ -116,18 +114,6 @@ class Board(Screen[None], inherit_bindings=False):
 
     # Drawing
 
-    def show_header(self) -> None:
-        read_only, marks = self.settings.console.read_only, len(self.fleet_tree.marks)
-        left, right = header(self.brush, self.size.width, self.rate, read_only=read_only, marks=marks)
-        self.header.set_bits(left, right, self._clock())
-
-    def show_clock(self) -> None:
-        """Of the header, what time alone changes."""
-        self.header.set_end(self._clock())
-
-    def _clock(self) -> Text:
-        return clock(self.brush, self.size.width, seconds=not self.settings.console.saver)
-
     def show_footer(self) -> None:
         in_pane = self.focused is not None and self.pane in self.focused.ancestors
         bindings = keys.footer("document" if in_pane else "tree")
@@ -151,12 +137,12 @@ class Board(Screen[None], inherit_bindings=False):
         self.filter_line.use_palette(palette)
         for bar in self.query(Bar):
             bar.use_palette(palette)
-        self.show_header()
+        self.title_line.show()
         self.show_footer()
         self.details.redraw()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.show_header()
+        self.title_line.show()
 
     def on_descendant_focus(self) -> None:
         self.show_footer()
@@ -251,4 +237,4 @@ class Board(Screen[None], inherit_bindings=False):
 
     @on(FleetTree.Marked)
     def _marked(self) -> None:
-        self.show_header()
+        self.title_line.show()

@@ -67,7 +67,7 @@ class News:
     def _sum_up(self) -> None:
         """Repaint what is counted: the header, and lines that stand for many objects."""
         self._board.fleet_tree.check(lambda line: line.ref is None)
-        self._board.show_header()
+        self._board.title_line.show()
 
     def tick(self) -> None:
         """Repaint what time changes: the clock, ages, and the rate of news."""
@@ -76,11 +76,7 @@ class News:
         rate = rate_of_news((count - known) / (now - before) if before and now > before else 0.0)
         self._events = (now, count)
         board.fleet_tree.check(lambda line: columns.ages(line, board.brush, before))
-        if rate == board.rate:
-            board.show_clock()
-        else:
-            board.rate = rate
-            board.show_header()
+        board.title_line.tick(rate)
         board.details.tick()
 
 

@@ -67,9 +67,8 @@ async def test_an_object_of_the_same_name_does_not_inherit_a_status(bench: Bench
     assert conditions(obj) == {}
 
 
-async def test_a_cancelled_run_keeps_what_it_observed(
-    context: Context, client: Client, scripted: Scripted, tmp_path: Path
-) -> None:
+def observing(scripted: Scripted) -> asyncio.Event:
+    """A run that notes something in the status and goes on for ever; set once it has noted it."""
     reached = asyncio.Event()
 
     async def observe(run: Run) -> None:
@@ -78,6 +77,13 @@ async def test_a_cancelled_run_keeps_what_it_observed(
         await asyncio.Event().wait()
 
     scripted.scripts = [observe]
+    return reached
+
+
+async def test_a_cancelled_run_keeps_what_it_observed(
+    context: Context, client: Client, scripted: Scripted, tmp_path: Path
+) -> None:
+    reached = observing(scripted)
     async with working(context, client, scripted, tmp_path) as bench:
         await bench.create()
         await reached.wait()
@@ -87,14 +93,7 @@ async def test_a_cancelled_run_keeps_what_it_observed(
 async def test_a_run_that_lost_its_lease_writes_nothing_more(
     context: Context, client: Client, scripted: Scripted, tmp_path: Path
 ) -> None:
-    reached = asyncio.Event()
-
-    async def observe(run: Run) -> None:
-        run.status["observedIgnore"] = "seen"
-        reached.set()
-        await asyncio.Event().wait()
-
-    scripted.scripts = [observe]
+    reached = observing(scripted)
     async with working(context, client, scripted, tmp_path) as bench:
         await bench.create()
         await reached.wait()
