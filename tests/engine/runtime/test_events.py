@@ -22,6 +22,15 @@ OBJECT: dict[str, Any] = {
         "annotations": {"event.toolkit.fluxcd.io/team": "web", "other": "x"},
     },
 }
+INVOLVED = {
+    "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+    "kind": "Kustomization",
+    "name": "apps",
+    "namespace": "flux-system",
+    "resourceVersion": "7",
+    "uid": OBJECT["metadata"]["uid"],
+}
+"""What its events refer to."""
 
 
 class Clock:
@@ -59,14 +68,7 @@ async def test_a_repeated_event_raises_a_count_and_another_one_is_new(client: Cl
     assert first["metadata"]["annotations"] == {"event.toolkit.fluxcd.io/team": "web"}
     assert (second["count"], second["message"]) == (1, "b: applied")
     assert second["metadata"]["annotations"] == {"event.toolkit.fluxcd.io/team": "web", "g/revision": "main@1"}
-    assert second["involvedObject"] == {
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-        "kind": "Kustomization",
-        "name": "apps",
-        "namespace": "flux-system",
-        "resourceVersion": "7",
-        "uid": OBJECT["metadata"]["uid"],
-    }
+    assert second["involvedObject"] == INVOLVED
     assert second["metadata"]["name"].startswith("apps.")
 
 

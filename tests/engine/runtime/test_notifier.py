@@ -19,7 +19,7 @@ from fluxtui.kube.kubeconfig import Context
 from fluxtui.serving import port_of, serving
 from tests.engine.harness import QUICK, create, running
 from tests.engine.polling import eventually
-from tests.engine.runtime.test_events import OBJECT, posted, posting
+from tests.engine.runtime.test_events import INVOLVED, OBJECT, posted, posting
 from tests.engine.source.repositories import Repository
 
 
@@ -65,14 +65,7 @@ async def test_news_and_failures_are_told_and_traces_are_not(client: Client, rec
     assert news.pop("timestamp").endswith("Z")
     assert news.pop("reportingInstance")
     assert news == {
-        "involvedObject": {
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-            "kind": "Kustomization",
-            "name": "apps",
-            "namespace": "flux-system",
-            "resourceVersion": "7",
-            "uid": OBJECT["metadata"]["uid"],
-        },
+        "involvedObject": INVOLVED,
         "severity": "info",
         "reason": "Progressing",
         "message": "applied",
