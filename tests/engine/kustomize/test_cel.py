@@ -11,7 +11,7 @@ from fluxtui.engine.adapters import cel
 from fluxtui.engine.adapters.cel import Expression, ExpressionError
 from fluxtui.engine.controllers.kustomize import policy
 from fluxtui.engine.controllers.kustomize.health import judge_of
-from tests.engine.kustomize.world import World, config_map
+from tests.engine.kustomize.world import World, condition_of, config_map
 from tests.engine.polling import eventually
 
 SEALED = {
@@ -158,8 +158,8 @@ async def test_expressions_that_cannot_be_read_stall(
     await world.publish({"a.yaml": config_map("a")})
     await world.kustomization("apps", healthCheckExprs=expressions)
     async with world.running():
-        await world.settled("apps", "InvalidCELExpression", reason)
-        assert (await world.condition("apps", "Stalled"))["status"] == "True"
+        status = await world.settled("apps", "InvalidCELExpression", reason)
+        assert condition_of(status, "Stalled")["status"] == "True"
     assert await world.get("ConfigMap", "a") is None
 
 
@@ -174,8 +174,8 @@ async def test_without_the_extra_expressions_stall_with_its_name(
     await world.publish({"a.yaml": config_map("a")})
     await world.kustomization("apps", **spec)
     async with world.running():
-        await world.settled("apps", "CELMissing", "pip install 'fluxtui[cel]'")
-        assert (await world.condition("apps", "Stalled"))["status"] == "True"
+        status = await world.settled("apps", "CELMissing", "pip install 'fluxtui[cel]'")
+        assert condition_of(status, "Stalled")["status"] == "True"
 
 
 async def test_ready_expressions_take_the_place_of_readiness(world: World) -> None:

@@ -18,7 +18,7 @@ from fluxtui.engine.runtime.service_accounts import ServiceAccount
 from fluxtui.kube.client import PatchType
 from tests.engine.clouds.provider import AWS, clouds
 from tests.engine.kustomize.test_target import secret
-from tests.engine.kustomize.world import World, config_map
+from tests.engine.kustomize.world import World, condition_of, config_map
 
 AGE = b"AGE-SECRET-KEY-1YRSNKJY55YZUG39GPE2ST3HL8KV3FNY0UVGSE0QAEQLXFWEV3UZQYT94W0\n"
 RECIPIENT = "age13hu2dhwq92ecnua8ppe2lwzgu97lmhl5w9e52v0nud8e0h4ppywsrsmukp"
@@ -162,8 +162,8 @@ async def test_a_key_that_does_not_fit_is_said_and_a_right_one_heals(world: Worl
     async with world.running():
         await world.settled("apps", "BuildFailed", "sops decryption Secret 'flux-system/keys' not found")
         await secret(world, "keys", **{"other.agekey": OTHER_AGE})
-        await world.settled("apps", "BuildFailed", "Failed to get the data key required to decrypt")
-        message = (await world.condition("apps"))["message"]
+        status = await world.settled("apps", "BuildFailed", "Failed to get the data key required to decrypt")
+        message = condition_of(status)["message"]
         assert "AGE-SECRET" not in message
         assert "/" + "root" not in message
         resource = await world.resource("Secret")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fluxtui.engine.controllers.kustomize import policy
-from tests.engine.kustomize.world import World, config_map, deployment
+from tests.engine.kustomize.world import World, condition_of, config_map, deployment
 from tests.engine.polling import eventually
 
 
@@ -50,8 +50,8 @@ async def test_a_check_that_times_out_says_what_it_waited_for(world: World, impa
         assert "lastAppliedRevision" not in status
         assert status["history"][0]["lastReconciledStatus"] == "HealthCheckFailed"
         mended = deployment("web").replace("app:1", "app:2")
-        await world.ready("apps", await world.publish({"web.yaml": mended}))
-        assert (await world.condition("apps", "Healthy"))["status"] == "True"
+        status = await world.ready("apps", await world.publish({"web.yaml": mended}))
+        assert condition_of(status, "Healthy")["status"] == "True"
     assert ("Warning", "HealthCheckFailed", said["Ready"]) in await world.events("apps")
 
 
@@ -104,8 +104,8 @@ async def test_without_checks_the_condition_goes(world: World) -> None:
     await world.publish({"a.yaml": config_map("a")})
     await world.kustomization("apps", wait=True)
     async with world.running():
-        await world.ready("apps")
-        assert (await world.condition("apps", "Healthy"))["status"] == "True"
+        status = await world.ready("apps")
+        assert condition_of(status, "Healthy")["status"] == "True"
         await world.change("apps", {"spec": {"wait": False}})
         await world.ready("apps")
 
@@ -131,5 +131,5 @@ async def test_a_stop_does_not_wait_for_health_but_the_next_engine_does(world: W
     mended = deployment("web").replace("app:1", "app:2")
     await world.publish({"web.yaml": mended})
     async with world.running():
-        await world.ready("apps")
-    assert (await world.condition("apps", "Healthy"))["status"] == "True"
+        status = await world.ready("apps")
+    assert condition_of(status, "Healthy")["status"] == "True"

@@ -11,7 +11,7 @@ from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.objects import Key
 from fluxtui.kube.client import PatchType
 from fluxtui.kube.errors import UnknownKind
-from tests.engine.kustomize.world import World, config_map, counting, deployment
+from tests.engine.kustomize.world import World, condition_of, config_map, counting, deployment
 from tests.engine.polling import eventually
 
 OWNER = {
@@ -198,11 +198,11 @@ async def test_paths_stay_inside_the_artifact(world: World, path: str, found: bo
         if found:
             await world.ready("apps")
         else:
-            await world.settled("apps", "PathNotFound", "kustomization path not found: stat ")
-            message = (await world.condition("apps", "Reconciling"))["message"]
+            status = await world.settled("apps", "PathNotFound", "kustomization path not found: stat ")
+            message = condition_of(status, "Reconciling")["message"]
             assert message.startswith("Fetching manifests for revision main@sha1:")
             assert message.endswith(" with a timeout of 9m30s")
-            assert (await world.condition("apps", "Reconciling"))["reason"] == "ProgressingWithRetry"
+            assert condition_of(status, "Reconciling")["reason"] == "ProgressingWithRetry"
 
 
 async def test_a_build_that_fails_names_the_file(world: World) -> None:
@@ -212,7 +212,7 @@ async def test_a_build_that_fails_names_the_file(world: World) -> None:
         status = await world.settled("apps", "BuildFailed", "missing.yaml: no such file or directory")
         assert status["lastAttemptedRevision"] == revision
         assert "inventory" not in status
-        message = (await world.condition("apps"))["message"]
+        message = condition_of(status)["message"]
         assert message.startswith("kustomize build failed: k/kustomization.yaml")
         assert str(world.store.root) not in message
         await world.publish({"k/kustomization.yaml": "resources: [a.yaml]\n", "k/a.yaml": config_map("a")})
@@ -226,7 +226,7 @@ async def test_an_object_that_is_refused_is_named_and_nothing_is_applied(world: 
     await world.kustomization("apps")
     async with world.running():
         status = await world.settled("apps", "ReconciliationFailed", "Deployment/default/web dry-run failed")
-        assert "spec.replicas" in (await world.condition("apps"))["message"]
+        assert "spec.replicas" in condition_of(status)["message"]
         assert "inventory" not in status
         assert status["history"][0]["lastReconciledStatus"] == "ReconciliationFailed"
     assert await world.get("ConfigMap", "a") is None
@@ -240,7 +240,7 @@ async def test_what_was_applied_before_a_failure_is_in_the_inventory(world: Worl
     async with world.running():
         no_match = 'Widget/team/w dry-run failed: no matches for kind "Widget" in version "example.com/v1"'
         status = await world.settled("apps", "ReconciliationFailed", no_match)
-        assert (await world.condition("apps"))["message"].endswith("\nNamespace/team created")
+        assert condition_of(status)["message"].endswith("\nNamespace/team created")
         assert status["inventory"]["entries"] == [{"id": "_team__Namespace", "v": "v1"}]
         await world.publish({"a.yaml": config_map("a")})
         await world.ready("apps")

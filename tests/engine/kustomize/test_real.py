@@ -25,7 +25,7 @@ from tests.engine.kustomize.test_cel import WIDGETS, checks, widget
 from tests.engine.kustomize.test_configs import follows_labelled
 from tests.engine.kustomize.test_drift import data, edit, value, watched
 from tests.engine.kustomize.test_target import kubeconfig
-from tests.engine.kustomize.world import World, config_map
+from tests.engine.kustomize.world import World, condition_of, config_map
 from tests.engine.polling import eventually
 
 pytestmark = pytest.mark.peers
@@ -233,8 +233,8 @@ async def test_one_object_of_a_hundred_that_admission_refuses(world: World) -> N
         await world.kustomization("admission", retryInterval="1s")
         async with world.running():
             message = "ConfigMap/default/c-42 dry-run failed"
-            await world.settled("admission", "ReconciliationFailed", message, within=60)
-            assert "c-42 is not welcome" in (await world.condition("admission"))["message"]
+            status = await world.settled("admission", "ReconciliationFailed", message)
+            assert "c-42 is not welcome" in condition_of(status)["message"]
             assert await world.get("ConfigMap", "c-1") is None
             for obj in reversed(made):
                 await world.client.delete(await world.client.resource_for(obj), "unwelcome")

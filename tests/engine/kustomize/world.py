@@ -131,18 +131,15 @@ class World:
 
     async def condition(self, name: str, type: str = "Ready") -> Object:
         """A condition of a Kustomization."""
-        conditions = (await self.status(name)).get("conditions") or []
-        return next((item for item in conditions if item["type"] == type), {})
+        return condition_of(await self.status(name), type)
 
     async def settled(self, name: str, reason: str, message: str = "", within: float = 60.0) -> Object:
         """The status of a Kustomization once its Ready condition has a reason and a message that contains a text."""
 
         async def check() -> Object | None:
             status = await self.status(name)
-            for item in status.get("conditions") or []:
-                if item["type"] == "Ready" and item["reason"] == reason and message in item["message"]:
-                    return status
-            return None
+            ready = condition_of(status)
+            return status if ready.get("reason") == reason and message in ready["message"] else None
 
         try:
             found: Object = await eventually(check, within)
@@ -170,6 +167,11 @@ class World:
             (item["type"], item["reason"], item["message"])
             for item in sorted(found.items, key=lambda item: item["metadata"]["name"])
         ]
+
+
+def condition_of(status: Object, type: str = "Ready") -> Object:
+    """A condition of a status that was read before: read anew, a retry may have replaced it."""
+    return next((item for item in status.get("conditions") or [] if item["type"] == type), {})
 
 
 def counting(world: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
