@@ -19,7 +19,19 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from fluxtui.cli.options import gathered
+from fluxtui.api import durations
+from fluxtui.cli.engine_options import (
+    GATES,
+    Accounts,
+    Applying,
+    Pace,
+    accounts_options,
+    applying_options,
+    gated,
+    gates,
+    pace_options,
+)
+from fluxtui.cli.options import duration
 
 if TYPE_CHECKING:
     from fluxtui.engine.endpoints import Address
@@ -76,51 +88,6 @@ the Deployment (with --image) that reconciles the cluster it runs in.
 Exit codes: 0 stopped; 1 stopped, and no cluster could ever be reconciled; 2 wrong usage, kubeconfig or storage."""
 
 
-class Accounts(msgspec.Struct, frozen=True):
-    """As whom the engine acts, and with what it decrypts, where objects do not say it."""
-
-    default_service_account: str
-    default_decryption_service_account: str
-    default_kubeconfig_service_account: str
-    sops_age_secret: str
-    sops_vault_configmap: str
-
-
-accounts_options = gathered(
-    "accounts",
-    Accounts,
-    (
-        click.option(
-            "--default-service-account", default="", metavar="NAME", help="Impersonated when an object names none."
-        ),
-        click.option(
-            "--default-decryption-service-account",
-            default="",
-            metavar="NAME",
-            help="Asks key services when an object names none.",
-        ),
-        click.option(
-            "--default-kubeconfig-service-account",
-            default="",
-            metavar="NAME",
-            help="Known to other clusters when the ConfigMap of a spec.kubeConfig names none.",
-        ),
-        click.option(
-            "--sops-age-secret",
-            default="",
-            metavar="NAME",
-            help="Secret in flux-system with age keys, for objects without a Secret of their own.",
-        ),
-        click.option(
-            "--sops-vault-configmap",
-            default="",
-            metavar="NAME",
-            help="ConfigMap in flux-system with the OpenBao and Vault servers where ServiceAccounts log in.",
-        ),
-    ),
-)
-
-
 @click.command(help=HELP)
 @click.option("--kubeconfig", "kubeconfigs", multiple=True, metavar="FILE", help="Kubeconfig file or glob; repeatable.")
 @click.option(
@@ -166,6 +133,15 @@ accounts_options = gathered(
 @click.option("--no-cross-namespace-refs", is_flag=True, help="Refuse references to objects of other namespaces.")
 @click.option("--no-remote-bases", is_flag=True, help="Refuse kustomizations that build on what other servers have.")
 @accounts_options
+@applying_options
+@pace_options
+@click.option(
+    "--feature-gates",
+    default="",
+    callback=gates,
+    metavar="NAME=BOOL,…",
+    help=f"Upstream's switches: {', '.join(GATES)}.",
+)
 @click.option("--no-strict", is_flag=True, help="Apply as upstream does what the checks before apply would stop.")
 @click.option("--no-drift-detection", is_flag=True, help="Look for drift at intervals only.")
 @click.option("--export", type=click.Choice(["systemd", "deployment"]), help="Print how to run this for good.")
@@ -194,6 +170,9 @@ def command(
     no_cross_namespace_refs: bool,
     no_remote_bases: bool,
     accounts: Accounts,
+    applying: Applying,
+    pace: Pace,
+    feature_gates: str,
     no_strict: bool,
     no_drift_detection: bool,
     export: str | None,
@@ -221,6 +200,9 @@ def command(
         strict=not no_strict,
         drift_detection=not no_drift_detection,
         **msgspec.structs.asdict(accounts),
+        **applying.settings(),
+        **pace.settings(),
+        **gated(feature_gates),
     )
     listening = Listening(artifacts=storage_addr, advertised=storage_adv_addr, metrics=metrics_addr, health=health_addr)
     storage = storage_path or default_directory()
@@ -305,7 +287,7 @@ def _word(option: click.Parameter, value: Any) -> str:
     """A value for a command that runs in another directory."""
     if isinstance(value, Path) or option.name == "kubeconfigs":
         return os.path.abspath(os.path.expanduser(str(value)))
-    return str(value)
+    return durations.text(value) if option.callback is duration else str(value)
 
 
 def _default_files() -> list[str]:

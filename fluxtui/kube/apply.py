@@ -1,8 +1,8 @@
 """Server-side apply of a set of objects: in stages, after a dry run, and only what differs.
 
 First the definitions (CRDs, Namespaces, ClusterRoles), which are waited for, then the classes (StorageClass and the
-like), then all others. Within a stage everything is dry-run before anything is written; objects that would not change
-are left alone. Source: fluxcd/pkg `ssa`.
+like), then the kinds that the options put before all others, then those. Within a stage everything is dry-run before
+anything is written; objects that would not change are left alone. Source: fluxcd/pkg `ssa`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Applier:
         definition does not become ready in time.
         """
         done = ChangeSet()
-        for settle, stage in enumerate(_stages(_prepared(objects, options))):
+        for settle, stage in enumerate(_stages(_prepared(objects, options), options)):
             plans = await self._plan(stage, options, done)
             start = len(done)
             await self._write(plans, options, done)
@@ -75,7 +75,7 @@ class Applier:
         """
         prepared = _prepared(objects, options)
         plans: list[Plan] = []
-        for stage in _stages(prepared):
+        for stage in _stages(prepared, options):
             created = {identity_of(plan.desired) for plan in plans if plan.action is Action.CREATED}
             waiting = [obj for obj in stage if _needs_one_of(obj, created, prepared)]
             # Without what is known: whoever looks wants to see what there is.
@@ -197,11 +197,17 @@ def _prepared(objects: Iterable[Object], options: ApplyOptions) -> list[Object]:
     return sorted(prepared, key=lambda obj: identity_of(obj).order)
 
 
-def _stages(objects: Sequence[Object]) -> tuple[list[Object], list[Object], list[Object]]:
-    """Definitions, classes, all others."""
-    stages: tuple[list[Object], list[Object], list[Object]] = ([], [], [])
+def _stages(objects: Sequence[Object], options: ApplyOptions) -> tuple[list[Object], ...]:
+    """Definitions, classes, the kinds to be early, all others."""
+    stages: tuple[list[Object], ...] = ([], [], [], [])
     for obj in objects:
-        stages[0 if _is_awaited(obj) else 1 if str(obj.get("kind", "")).endswith("Class") else 2].append(obj)
+        identity = identity_of(obj)
+        if _is_awaited(obj):
+            stages[0].append(obj)
+        elif identity.kind.endswith("Class"):
+            stages[1].append(obj)
+        else:
+            stages[2 if (identity.group, identity.kind) in options.early else 3].append(obj)
     return stages
 
 

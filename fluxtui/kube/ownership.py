@@ -43,14 +43,17 @@ class Cleanup(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
 
 
-def flux_cleanup(manager: str) -> Cleanup:
-    """What Flux takes away: kubectl's ownership, whichever way it applied, and annotations of old tools."""
+def flux_cleanup(manager: str, others: Iterable[str] = ()) -> Cleanup:
+    """What Flux takes away: the ownership of kubectl and of `others` (prefixes of field managers), whichever way they
+    applied, and annotations of old tools.
+    """
     return Cleanup(
         managers=(
             Manager("kubectl", APPLY),
             Manager("kubectl", UPDATE),
             Manager("before-first-apply", UPDATE),
             Manager(manager, UPDATE),
+            *(Manager(other, operation) for other in others for operation in (APPLY, UPDATE)),
         ),
         annotations=(
             "kubectl.kubernetes.io/last-applied-configuration",

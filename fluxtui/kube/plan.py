@@ -58,6 +58,8 @@ class ApplyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is taken over from other tools; by default what Flux takes over."""
     ignored: Callable[[Object], Sequence[str]] | None = None
     """Object → JSON pointers of fields that are left as they are live."""
+    early: frozenset[tuple[str, str]] = frozenset()
+    """(group, kind) of what is applied before all others, after definitions and classes."""
     concurrency: int = 8
     """Requests in flight."""
     wait_timeout: float = 60.0

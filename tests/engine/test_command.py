@@ -74,6 +74,49 @@ async def test_the_command_refuses_remote_bases_when_told_to(
         await asyncio.wait_for(process.communicate(), 60)
 
 
+async def test_the_command_does_what_options_of_upstream_say(
+    client: Client, context: Context, repository: Repository, tmp_path: Path
+) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared, namespace: default}\ndata: {key: '${unset}'}\n"
+    repository.commit(files={"shared/a.yaml": text})
+    await create(client, repository.url)
+    maps = await client.resource_for(("", "v1", "ConfigMap"))
+    place = {"name": "shared", "namespace": "default"}
+    foreign = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": place, "data": {"more": "x"}}
+    await client.create(maps, foreign, field_manager="autopilot")
+    kustomizations = await client.resource_for(("kustomize.toolkit.fluxcd.io", "v1", "Kustomization"))
+    source = {"kind": "GitRepository", "name": "fleet"}
+    given = {"interval": "10m", "prune": True, "path": "shared", "sourceRef": source}
+    given["postBuild"] = {"substitute": {"other": "value"}}
+    for name, more in (("shared", {}), ("waiting", {"dependsOn": [{"name": "absent"}]})):
+        metadata = {"name": name, "namespace": "flux-system"}
+        obj = {"apiVersion": kustomizations.api_version, "kind": "Kustomization", "metadata": metadata}
+        await client.create(kustomizations, {**obj, "spec": {**given, **more}})
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", context)
+    process = await start(
+        *("--kubeconfig", str(kubeconfig), "--storage-path", str(tmp_path / "storage")),
+        *("--override-manager=autopilot", "--requeue-dependency=7s", "--no-strict"),
+        "--feature-gates=StrictPostBuildSubstitutions=false",
+    )
+    try:
+
+        async def taken_over() -> bool:
+            data: dict[str, str] = (await client.get(maps, "shared", "default"))["data"]
+            return data == {"key": ""}
+
+        await eventually(taken_over, 60)
+        events = await client.resource_for(("", "v1", "Event"))
+
+        async def waiting() -> bool:
+            found = await client.list(events, "flux-system", field_selector="involvedObject.name=waiting")
+            return any("retrying in 7s" in item["message"] for item in found.items)
+
+        await eventually(waiting, 60)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 60)
+
+
 async def test_the_command_reconciles_says_ready_and_stops_in_order(
     client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:
@@ -131,6 +174,11 @@ async def test_a_killed_engine_is_back_at_once_with_its_artifacts(
         (["--context", "nope"], "no context matches 'nope'"),
         (["--concurrent", "0"], "--concurrent"),
         (["--events-addr", "notification-controller"], "'notification-controller' is no http:// or https:// URL"),
+        (["--requeue-dependency", "soon"], "'soon' is not a duration"),
+        (["--min-retry-delay", "2h"], "--min-retry-delay is longer than --max-retry-delay"),
+        (["--custom-apply-stage-kinds", "apps/Deployment,"], "'/' is no GROUP/KIND"),
+        (["--feature-gates", "CacheSecretsAndConfigMaps=true"], "there is no 'CacheSecretsAndConfigMaps' here"),
+        (["--feature-gates", "ExternalArtifact"], "ExternalArtifact is neither true nor false"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(tmp_path: Path, context: Context, arguments: list[str], text: str) -> None:

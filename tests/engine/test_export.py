@@ -52,6 +52,20 @@ def test_a_unit_names_the_kubeconfigs_that_count_here(tmp_path: Path, monkeypatc
     assert "STATE_DIRECTORY" not in line
 
 
+def test_a_unit_has_times_and_lists_as_they_were_given() -> None:
+    given = ["--requeue-dependency", "90s", "--override-manager", "a", "--override-manager", "b"]
+    given += ["--custom-apply-stage-kinds", "apps/Deployment", "--feature-gates", "ExternalArtifact=false"]
+    text = export("--export", "systemd", "--kubeconfig", "a.yaml", *given)
+    line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
+    for word in (
+        "--requeue-dependency=1m30s",
+        "--override-manager=a --override-manager=b",
+        "--custom-apply-stage-kinds=apps/Deployment",
+        "--feature-gates=ExternalArtifact=false",
+    ):
+        assert word in line
+
+
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze on this machine")

@@ -13,7 +13,7 @@ from fluxtui.api.source import Artifact
 from fluxtui.engine.runtime.artifacts import ArtifactStore
 from fluxtui.kube.client import Client, PatchType
 from fluxtui.serving import port_of, serving
-from tests.engine.kustomize.world import KINDS, NAMESPACE, World, config_map
+from tests.engine.kustomize.world import KINDS, NAMESPACE, World, condition_of, config_map
 from tests.engine.runtime.test_foreign import Controller, packed
 
 KIND = "ExternalArtifact"
@@ -77,3 +77,12 @@ async def test_an_artifact_that_is_not_what_it_says_changes_nothing(world: World
         await world.settled("one", "ArtifactFailed", "computed digest doesn't match")
         assert await world.get("ConfigMap", "a") is None
         assert await world.get("ConfigMap", "evil") is None
+
+
+async def test_external_artifacts_can_be_refused(world: World) -> None:
+    await world.create(KIND, "made", {"sourceRef": {"apiVersion": "x.dev/v1", "kind": "Maker", "name": "made"}})
+    await world.kustomization("one", sourceRef={"kind": KIND, "name": "made"})
+    async with world.running(external_artifacts=False):
+        said = f"can't access '{KIND}/{NAMESPACE}/made', ExternalArtifact feature gate is disabled"
+        status = await world.settled("one", "AccessDenied", said)
+        assert condition_of(status, "Stalled")["status"] == "True"

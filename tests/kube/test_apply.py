@@ -7,6 +7,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from fluxtui.kube.apply import Applier, ApplyError
@@ -15,6 +16,7 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.health import wait_until_gone
 from fluxtui.kube.identity import Identity, identity_of
 from fluxtui.kube.memory import Memory
+from fluxtui.kube.ownership import flux_cleanup
 from fluxtui.kube.plan import ApplyOptions
 from fluxtui.kube.prune import PruneOptions, prune
 from tests.kube.applying import MARKS, OPTIONS, OWNER, Object, config_map, deployment, get, patch
@@ -207,6 +209,37 @@ async def test_what_kubectl_wrote_is_taken_over(client: Client, namespace: str) 
     assert live["data"] == {"k": "v"}
     assert "kubectl.kubernetes.io/last-applied-configuration" not in live["metadata"].get("annotations", {})
     assert {entry["manager"] for entry in live["metadata"]["managedFields"]} == {"kustomize-controller"}
+
+
+async def test_what_other_managers_wrote_is_taken_over_on_demand(client: Client, namespace: str) -> None:
+    obj = config_map("a", namespace, {"k": "v", "extra": "x"})
+    await client.create(await client.resource_for(obj), obj, field_manager="autopilot-controller")
+    applier = Applier(client)
+    await applier.apply([config_map("a", namespace)], OPTIONS)
+    assert (await get(client, obj) or {})["data"] == {"k": "v", "extra": "x"}
+    cleanup = flux_cleanup(OPTIONS.manager, ["autopilot"])
+    (change,) = await applier.apply([config_map("a", namespace)], msgspec.structs.replace(OPTIONS, cleanup=cleanup))
+    assert change.action is Action.CONFIGURED
+    live = await get(client, obj)
+    assert live is not None
+    assert live["data"] == {"k": "v"}
+    assert {entry["manager"] for entry in live["metadata"]["managedFields"]} == {"kustomize-controller"}
+
+
+async def test_kinds_can_be_applied_before_all_others(client: Client, namespace: str) -> None:
+    service: Object = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    objects = [config_map("a", namespace), service, deployment("UPPER", namespace)]
+    options = msgspec.structs.replace(OPTIONS, early=frozenset({("", "Service")}))
+    with pytest.raises(ApplyError, match="UPPER") as caught:
+        await Applier(client).apply(objects, options)
+    # The others are not even begun with: a stage is dry-run as a whole.
+    assert [str(change) for change in caught.value.changes] == [f"Service/{namespace}/web created"]
+    assert caught.value.attempted
 
 
 async def test_what_kubectl_wrote_stays_if_it_is_to_be_merged(client: Client, namespace: str) -> None:

@@ -25,6 +25,18 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the exponential back-off."""
     dependency_requeue: float = 30.0
     """How often an object that waits for another looks again."""
+    concurrent_ssa: int = 8
+    """Objects of one Kustomization that are applied, or deleted, at once; upstream has 4."""
+    override_managers: tuple[str, ...] = ()
+    """Field managers, by the start of their names, whose fields are taken over besides kubectl's."""
+    early_kinds: frozenset[tuple[str, str]] = frozenset()
+    """(group, kind) of what is applied before all others, after definitions and classes."""
+    fail_fast: bool = True
+    """End a health check as soon as one object has failed."""
+    additive_ready_expressions: bool = False
+    """Want a dependency ready, besides what its `readyExpr` says."""
+    external_artifacts: bool = True
+    """Accept ExternalArtifacts as sources."""
     no_cross_namespace_refs: bool = False
     """Refuse references to objects of other namespaces."""
     remote_bases: bool = True

@@ -194,6 +194,16 @@ async def test_ready_expressions_take_the_place_of_readiness(world: World) -> No
         await world.ready("apps")
 
 
+async def test_ready_expressions_can_add_to_readiness(world: World) -> None:
+    await world.publish({"a.yaml": config_map("a")})
+    await world.kustomization("base", suspend=True)
+    await world.kustomization("apps", dependsOn=[{"name": "base", "readyExpr": "dep.metadata.name == 'base'"}])
+    async with world.running(dependency_requeue=0.2, additive_ready_expressions=True):
+        await world.settled("apps", "DependencyNotReady", "dependency 'flux-system/base' is not ready")
+        await world.change("base", {"spec": {"suspend": False}})
+        await world.ready("apps")
+
+
 async def test_a_newer_revision_ends_a_health_check(world: World) -> None:
     files = {"crd.yaml": WIDGETS, "w.yaml": widget("slow")}
     await world.publish(files)

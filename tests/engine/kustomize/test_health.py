@@ -63,6 +63,16 @@ async def test_a_crash_ends_the_wait(world: World) -> None:
         await world.settled("apps", "HealthCheckFailed", failed)
 
 
+async def test_a_crash_does_not_end_the_wait_if_it_is_not_to(world: World, impatient: None) -> None:
+    await world.publish({"web.yaml": deployment("web", "crash"), "slow.yaml": deployment("slow", "never-ready")})
+    await world.kustomization("apps", wait=True, timeout="8s")
+    async with world.running(fail_fast=False):
+        status = await world.settled("apps", "HealthCheckFailed", "timeout waiting for: [")
+    message = condition_of(status)["message"]
+    assert "Deployment/default/web status: 'Failed'" in message
+    assert "Deployment/default/slow status: 'InProgress'" in message
+
+
 async def test_a_failed_job_ends_the_wait(world: World) -> None:
     job = (
         "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: j\n  namespace: default\n"

@@ -21,6 +21,7 @@ from fluxtui.kube.apply import Applier, ApplyError
 from fluxtui.kube.changes import Action, Change, ChangeSet
 from fluxtui.kube.identity import Identity
 from fluxtui.kube.inventory import Inventory, InventoryError
+from fluxtui.kube.ownership import flux_cleanup
 from fluxtui.kube.plan import ApplyOptions
 from fluxtui.kube.prune import PruneError, prune
 
@@ -67,7 +68,8 @@ async def collect_garbage(run: Run) -> None:
         return
     living = frozenset(uid for change in work.changes if (uid := _uid(work, change)))
     try:
-        deleted = await prune(work.target, stale, policy.prune_options(run.key, living), work.memory)
+        options = policy.prune_options(run.key, run.cluster.settings.concurrent_ssa, living)
+        deleted = await prune(work.target, stale, options, work.memory)
     except PruneError as error:
         settled = error.changes.of(Action.DELETED, Action.SKIPPED).inventory
         run.status["inventory"] = (work.changes.inventory | (stale - settled)).to_status()
@@ -77,12 +79,15 @@ async def collect_garbage(run: Run) -> None:
 
 def apply_options(run: Run) -> ApplyOptions:
     """How the objects of a run are applied. Raises IgnoreError."""
-    spec = run.object.spec
+    spec, settings = run.object.spec, run.cluster.settings
     return ApplyOptions(
         manager=policy.MANAGER,
         owner=policy.owner_labels(run.key),
         marks=policy.MARKS,
         force=spec.force,
+        cleanup=flux_cleanup(policy.MANAGER, settings.override_managers),
+        early=settings.early_kinds,
+        concurrency=settings.concurrent_ssa,
         ignored=ignored(spec.ignore),
         # What is known to be as it was applied is only looked at, unless the last attempt failed.
         thorough=not run.before.is_true(READY),

@@ -25,7 +25,7 @@ async def missing_dependency(cluster: Cluster, obj: Kustomization, raw: Object, 
     """Why the first dependency that is not ready is not; empty when all are. `raw` is `obj` before it was decoded.
 
     A dependency that is built from the same source has to have applied the same revision; an expression takes the
-    place of all other checks. Raises ReadyExpressionError.
+    place of all other checks, unless the settings have it add to them. Raises ReadyExpressionError.
     """
     for wanted in obj.spec.depends_on:
         key = Key(wanted.namespace or obj.metadata.namespace, wanted.name)
@@ -37,7 +37,8 @@ async def missing_dependency(cluster: Cluster, obj: Kustomization, raw: Object, 
             reason = _unready_by_expression(wanted.ready_expr, key, raw, found)
             if reason:
                 return reason
-            continue
+            if not cluster.settings.additive_ready_expressions:
+                continue
         try:
             dependency = msgspec.convert(found, Kustomization)
         except msgspec.ValidationError:

@@ -52,7 +52,7 @@ async def delete_objects(run: Run, memories: Mapping[str, Memory]) -> None:
         changes = await prune(
             target.client,
             inventory,
-            policy.prune_options(run.key),
+            policy.prune_options(run.key, run.cluster.settings.concurrent_ssa),
             memories.get(target.remote.id if target.remote is not None else ""),
         )
     except TargetError as error:

@@ -82,6 +82,7 @@ async def _wait(run: Run, wanted: dict[Identity, str]) -> str:
                 wanted,
                 policy.timeout_of(spec),
                 known={change.identity: change.live for change in work.changes if change.live is not None},
+                fail_fast=run.cluster.settings.fail_fast,
                 may_vanish=policy.vanishing_jobs(work.objects),
                 judge=work.judge,
             )

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import msgspec
 
 from fluxtui.api import durations
-from fluxtui.api.kinds import KUSTOMIZATION, KUSTOMIZE_GROUP
+from fluxtui.api.kinds import EXTERNAL_ARTIFACT, KUSTOMIZATION, KUSTOMIZE_GROUP
 from fluxtui.api.kustomize import Kustomization
 from fluxtui.api.meta import HEALTHY, READY, RECONCILING
 from fluxtui.engine.adapters import cel
@@ -133,6 +133,10 @@ class KustomizationReconciler(Reconciler[Kustomization]):
         if settings.no_cross_namespace_refs and key.namespace != run.key.namespace:
             message = f"can't access '{kind.kind}/{key}', cross-namespace references have been blocked"
             raise Stalled("AccessDenied", message)
+        if kind is EXTERNAL_ARTIFACT and not settings.external_artifacts:
+            raise Stalled(
+                "AccessDenied", f"can't access '{kind.kind}/{key}', ExternalArtifact feature gate is disabled"
+            )
         try:
             artifact = artifact_of(await run.cluster.read(kind, key))
         except NotFound:

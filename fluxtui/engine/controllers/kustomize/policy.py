@@ -46,9 +46,9 @@ def owner_labels(key: Key) -> dict[str, str]:
     return {f"{KUSTOMIZE_GROUP}/name": key.name, f"{KUSTOMIZE_GROUP}/namespace": key.namespace}
 
 
-def prune_options(key: Key, never: frozenset[str] = frozenset()) -> PruneOptions:
+def prune_options(key: Key, concurrency: int, never: frozenset[str] = frozenset()) -> PruneOptions:
     """What a Kustomization may delete."""
-    return PruneOptions(owner=owner_labels(key), keep=MARKS.keep, never=never)
+    return PruneOptions(owner=owner_labels(key), keep=MARKS.keep, never=never, concurrency=concurrency)
 
 
 def deletes_objects(spec: KustomizationSpec) -> bool:

@@ -216,7 +216,8 @@ async def _pruned(run: Run, plans: Sequence[Plan]) -> list[Difference]:
     if not len(stale):
         return []
     living = frozenset(plan.before["metadata"]["uid"] for plan in plans if plan.before is not None)
-    changes = await preview_prune(run.shared(Work).target, stale, policy.prune_options(run.key, living))
+    options = policy.prune_options(run.key, run.cluster.settings.concurrent_ssa, living)
+    changes = await preview_prune(run.shared(Work).target, stale, options)
     return [Difference(change.identity, change.action) for change in changes]
 
 
