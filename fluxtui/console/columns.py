@@ -11,13 +11,14 @@ from fluxtui.console.cells import KIND_WIDTH, Cells
 from fluxtui.console.glyphs import UNICODE, Glyphs
 from fluxtui.console.themes import Palette
 from fluxtui.fleet import failures
+from fluxtui.fleet.ancestry import LOUD
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.failures import Spread, failure_of, spread
 from fluxtui.fleet.lines import Line, LineType
-from fluxtui.fleet.mirror import Counts, Mirror
+from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
-from fluxtui.fleet.states import State
+from fluxtui.fleet.states import Counts, State
 from fluxtui.fleet.text import one_line, span
 from fluxtui.fleet.tree import Tree
 
@@ -36,8 +37,6 @@ SHOWN_ORDER = (
 
 ALIKE_FOR = 5.0
 """Seconds for which the spread of a failure is believed."""
-
-_LOUD = frozenset({State.STALLED, State.FAILED, State.OVERDUE})
 
 
 @dataclass
@@ -84,7 +83,7 @@ def stamp(line: Line, brush: Brush) -> tuple[object, ...]:
     """Everything the line's looks depend on beside its key; cheap, and equal as long as nothing visible changed."""
     if line.type == LineType.OBJECT:
         row = brush.mirror.rows.get(line.ref) if line.ref else None
-        return (line.opens, line.opened, line.depth, row, brush.age(_since(line, brush)))
+        return (line.opens, line.opened, line.depth, row, brush.age(_since(line, brush)), brush.tree.hidden(line))
     if line.type == LineType.CHILD:
         return (line.opened, line.depth, line.child, brush.age(_since(line, brush)))
     if line.type == LineType.CLUSTER:
@@ -152,10 +151,20 @@ def _object(line: Line, row: Row, brush: Brush) -> Cells:
         note=one_line(row.ref.cluster) if brush.with_cluster else "",
         message=message,
         message_style=palette.muted if lost else message_style,
-        right=((row.short, palette.muted if lost else palette.link),) if row.revision else (),
+        right=_right(line, row, brush),
         tail=brush.age(row.changed),
         tail_style=palette.muted,
     )
+
+
+def _right(line: Line, row: Row, brush: Brush) -> tuple[tuple[str, Style], ...]:
+    """What a folded branch hides that is not well, then the revision."""
+    palette = brush.palette
+    hidden = count_cells(brush.tree.hidden(line), brush)
+    if not row.revision:
+        return hidden
+    revision = (row.short, palette.muted if row.state == State.UNREACHABLE else palette.link)
+    return (*hidden, ("  ", palette.ink), revision) if hidden else (revision,)
 
 
 def _message(row: Row, style: Style, palette: Palette) -> tuple[str, Style]:
@@ -308,7 +317,7 @@ def cluster_state(info: ClusterInfo, counts: Counts) -> State:
         quiet = State.UNREACHABLE
     if not info.is_settled:
         quiet = State.PROGRESSING
-    return next((state for state in State if state in _LOUD and counts[state]), quiet)
+    return next((state for state in State if state in LOUD and counts[state]), quiet)
 
 
 def cluster_words(info: ClusterInfo, brush: Brush) -> str:

@@ -65,9 +65,10 @@ class Line(msgspec.Struct, gc=False, frozen=True):
     text: str = ""
     """Of a SOURCE, a FAILURE, a GROUP or a NOTICE."""
     members: tuple[Ref, ...] = ()
-    """The rows that a SOURCE or a FAILURE stands for, or a CLUSTER or GROUP while a filter is on; see `Tree.counts`."""
+    """The rows that a SOURCE or a FAILURE stands for, or a CLUSTER or GROUP while a filter is on; see `Tree.counts`.
+    Of an OBJECT, the rows it hides where these are others than those it applied; see `Tree.hidden`."""
     filtered: bool = False
-    """Whether `members` are all that counts of a CLUSTER or GROUP."""
+    """Whether `members` are all that counts of a CLUSTER or GROUP, or all that an OBJECT hides."""
 
 
 class Shape(msgspec.Struct, frozen=True):

@@ -13,17 +13,14 @@ from typing import Any, NamedTuple
 
 from fluxtui.api.kinds import BY_KIND, Category
 from fluxtui.fleet.alarms import Alarms
+from fluxtui.fleet.ancestry import Ancestry
 from fluxtui.fleet.branches import Branch
 from fluxtui.fleet.clusters import ClusterInfo
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row, judged, ref_of, row_of
-from fluxtui.fleet.states import LOST_AFTER, State, next_change
+from fluxtui.fleet.states import LOST_AFTER, NO_COUNTS, Counts, State, next_change
 from fluxtui.fleet.wire import Wire, read
 
-Counts = tuple[int, ...]
-"""How many rows are in each state, indexed by `State`."""
-
-NO_COUNTS: Counts = (0,) * len(State)
 _EMPTY: frozenset[Ref] = frozenset()
 
 
@@ -50,6 +47,8 @@ class Mirror:
         self.rows: dict[Ref, Row] = {}
         self.clusters: dict[str, ClusterInfo] = {}
         """In the order in which they are shown."""
+        self.ancestry = Ancestry(self.rows)
+        """What is not well below each row."""
         self.branches: dict[Ref, Branch] = {}
         self.on_moved: dict[Ref, Callable[[], None]] = {}
         """Called when the row's inventory or links change, or when it goes."""
@@ -239,6 +238,8 @@ class Mirror:
             if previous:
                 self._link(previous, present=False)
             self._link(row, present=True)
+            if row.owner or (previous and previous.owner):
+                self.ancestry.moved(ref.cluster)
         self._count(row, previous)
         self._alarms.set(ref, next_change(row, now))
         self._changes.rows.add(ref)
@@ -252,6 +253,8 @@ class Mirror:
         self._members[key].discard(ref)
         self._revisions[key] += 1
         self._link(row, present=False)
+        if row.owner:
+            self.ancestry.moved(ref.cluster)
         self._count(None, row)
         self.branches.pop(ref, None)
         self._changes.rows.add(ref)
@@ -280,6 +283,9 @@ class Mirror:
             self._troubled.add(row.ref)
         elif previous:
             self._troubled.discard(previous.ref)
+        known = row or previous
+        if known:
+            self.ancestry.judged(known.ref, row.state if row else None, previous.state if previous else None)
         for each, step in ((row, 1), (previous, -1)):
             if each:
                 for key in (("", ""), (each.ref.cluster, ""), (each.ref.cluster, each.category)):

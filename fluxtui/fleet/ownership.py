@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fluxtui.api.kinds import Category
 from fluxtui.fleet.lines import Key, Line, LineType
 from fluxtui.fleet.refs import Ref
@@ -77,7 +79,20 @@ def _narrow(walk: Walk, ref: Ref, depth: int, key: Key, shown: set[Ref], above: 
         walk.object(ref, depth, key)
         return
     opened = walk.is_open(key, by_itself=True)
-    walk.lines.append(Line(key, depth, LineType.OBJECT, True, opened, ref.cluster, None, ref))
+    hidden = () if opened else tuple(_passing_below(walk, ref, shown))
+    walk.lines.append(
+        Line(key, depth, LineType.OBJECT, True, opened, ref.cluster, None, ref, members=hidden, filtered=True)
+    )
     if opened:
         for child in below:
             _narrow(walk, child, depth + 1, (key, child), shown, above | {ref})
+
+
+def _passing_below(walk: Walk, ref: Ref, shown: set[Ref]) -> Iterator[Ref]:
+    """The rows below this one that the filter lets through, each once."""
+    seen, waiting = {ref}, [ref]
+    while waiting:
+        below = [child for child in walk.mirror.owned(waiting.pop()) if child in shown and child not in seen]
+        yield from walk.passing(below)
+        seen.update(below)
+        waiting += below

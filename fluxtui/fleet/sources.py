@@ -60,10 +60,20 @@ def _add(walk: Walk, origin: Origin, consumers: dict[Ref, list[Ref]]) -> None:
     for ref in walk.ordered(refs):
         found = consumers[ref]
         below = walk.is_open(ref, by_itself=walk.match is not None) and bool(found)
-        walk.lines.append(Line(ref, 1, LineType.OBJECT, bool(found), below, ref.cluster, None, ref))
+        filtered = walk.match is not None
+        hidden = () if below else tuple(found if filtered else _topmost(walk, found))
+        walk.lines.append(
+            Line(ref, 1, LineType.OBJECT, bool(found), below, ref.cluster, members=hidden, ref=ref, filtered=filtered)
+        )
         if below:
             for consumer in walk.ordered(found):
                 walk.object(consumer, 2, (key, consumer))
+
+
+def _topmost(walk: Walk, refs: list[Ref]) -> list[Ref]:
+    """Those rows that none of the others stands above: with what is below them they are all, each once."""
+    among = set(refs)
+    return [ref for ref in refs if among.isdisjoint(walk.mirror.ancestry.above(ref))]
 
 
 def _consumers(walk: Walk, ref: Ref) -> set[Ref]:

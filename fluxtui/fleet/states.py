@@ -62,6 +62,11 @@ class State(enum.IntEnum):
         return self <= State.OVERDUE
 
 
+Counts = tuple[int, ...]
+"""How many rows are in each state, indexed by `State`."""
+
+NO_COUNTS: Counts = (0,) * len(State)
+
 _TOKENS = ("error", "error", "muted", "warning", "warning", "primary", "muted-accent", "muted", "success")
 
 

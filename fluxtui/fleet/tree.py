@@ -11,12 +11,13 @@ from itertools import compress
 
 from fluxtui.api.kinds import KINDS, Category
 from fluxtui.fleet import failures, ownership, sources
+from fluxtui.fleet.ancestry import LOUD
 from fluxtui.fleet.lines import Line, LineType, Shape, View, group_key
-from fluxtui.fleet.mirror import Counts, Mirror
+from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row
-from fluxtui.fleet.states import State
+from fluxtui.fleet.states import NO_COUNTS, Counts, State
 from fluxtui.fleet.walk import Cache, Walk
 
 _KIND_ORDER = {kind.kind: index for index, kind in enumerate(KINDS)}
@@ -54,8 +55,21 @@ class Tree:
         """Rows by state below a CLUSTER, GROUP, SOURCE or FAILURE line, as they are now."""
         if line.type in (LineType.CLUSTER, LineType.GROUP) and not line.filtered:
             return self.mirror.counts(line.cluster, line.category)
+        return self._counted(line.members)
+
+    def hidden(self, line: Line) -> Counts:
+        """Rows that are not well and that a folded OBJECT line hides, by state."""
+        if line.opened or not line.opens or line.ref is None or line.type != LineType.OBJECT:
+            return NO_COUNTS
+        if line.filtered:
+            found = self._counted(line.members)
+            return tuple(count if State(state) in LOUD else 0 for state, count in enumerate(found))
+        ancestry = self.mirror.ancestry
+        return ancestry.within(line.members, line.ref) if line.members else ancestry.below(line.ref)
+
+    def _counted(self, refs: Iterable[Ref]) -> Counts:
         found = [0] * len(State)
-        for ref in line.members:
+        for ref in refs:
             row = self.mirror.rows.get(ref)
             if row:
                 found[row.state] += 1

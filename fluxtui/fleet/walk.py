@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any
 
+from fluxtui.fleet.ancestry import LOUD
 from fluxtui.fleet.branches import Child, named
 from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.lines import Key, Line, LineType, Shape, cluster_key
@@ -12,7 +13,6 @@ from fluxtui.fleet.matching import Predicate
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
-from fluxtui.fleet.states import State
 
 MOST_CHILDREN = 2000
 """Children of one object that are shown; the rest is counted in a notice."""
@@ -137,8 +137,7 @@ class Walk:
 
     def has_trouble(self, ref: Ref) -> bool:
         """Whether a row is in a state that a person should look at, in a cluster that answers."""
-        state = self.mirror.rows[ref].state
-        return state.is_trouble and state != State.UNREACHABLE
+        return self.mirror.rows[ref].state in LOUD
 
 
 def cluster_notices(info: ClusterInfo, *, empty: bool) -> list[str]:

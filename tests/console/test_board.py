@@ -243,6 +243,41 @@ async def test_next_match_walks_through_failures_and_through_what_the_filter_mea
         assert here(screen).ref == APPS
 
 
+async def test_a_folded_owner_tells_of_failures_below_until_it_is_opened_or_they_are_gone() -> None:
+    root = Ref("prod-us", APPS.group, APPS.kind, "flux-system", "flux-system")
+    applied = {f"kustomize.toolkit.fluxcd.io/{key}": world.FLUX for key in ("name", "namespace")}
+
+    def broken(status: dict[str, Any] | None = None) -> world.Object:
+        late = world.kustomization("late", status=status or {})
+        return {**late, "metadata": {**late["metadata"], "labels": applied}}
+
+    async with opened() as (pilot, screen):
+        mirror, tree = screen.fleet.mirror, screen.fleet_tree
+        mirror.upsert("prod-us", [broken(world.failed("BuildFailed", "no such file", world.ago(minutes=1)))])
+        screen.set_view(View.OWNERSHIP)
+        screen.find(root)
+        tree.focus()
+
+        def painted() -> str:
+            index = next(index for index, line in enumerate(tree.lines) if line.ref == root)
+            return tree.render_line(index - tree.scroll_offset.y).text.rstrip()
+
+        assert painted().startswith("   ▸ ✓ ks   flux-system")
+        assert "✗ 1  main@7148a354" in painted()
+        await pilot.press("right")
+        assert "✗" not in painted()
+        await pilot.press("left")
+        assert "✗ 1" in painted()
+        # A search for failures looks into it.
+        await pilot.press("n")
+        await pilot.pause()
+        assert here(screen).ref == Ref("prod-us", APPS.group, APPS.kind, "flux-system", "late")
+        await pilot.press("h", "left")
+        assert "✗ 1" in painted()
+        mirror.upsert("prod-us", [broken()])
+        await until(pilot, lambda: "✗" not in painted())
+
+
 async def test_marks_toggle_range_and_clear() -> None:
     async with opened() as (pilot, screen):
         tree = screen.fleet_tree

@@ -20,9 +20,9 @@ from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.facts import SUSPEND_REASON, SUSPEND_UNTIL, SUSPENDED_AT
 from fluxtui.fleet.happenings import Happening
 from fluxtui.fleet.lines import Line, LineType, cluster_key
-from fluxtui.fleet.mirror import NO_COUNTS, Mirror
+from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
-from fluxtui.fleet.states import State
+from fluxtui.fleet.states import NO_COUNTS, State
 from fluxtui.fleet.tree import Tree
 from tests.fleet.objects import SECONDS, ago, failed, flux, mirror_of, ready, ref
 

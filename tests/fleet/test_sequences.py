@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fluxtui.api.kinds import BY_KIND, Category
 from fluxtui.api.meta import REQUESTED_AT
+from fluxtui.fleet.ancestry import LOUD
 from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.lines import Key, LineType, Shape, View, cluster_key, group_key
 from fluxtui.fleet.mirror import Mirror
@@ -184,6 +185,24 @@ def test_a_mirror_is_what_is_left_of_its_history(steps: list[tuple[str, str, Any
         assert set(lived.owned(one)) == {row.ref for row in rows if row.owner == one}
         assert set(lived.consumers(one)) == {row.ref for row in rows if row.source == one}
         assert set(lived.dependents(one)) == {row.ref for row in rows if one in row.depends}
+
+
+@settings(max_examples=80, deadline=None)
+@given(steps)
+def test_what_is_not_well_below_a_row_is_counted_while_it_changes(steps: list[tuple[str, str, Any]]) -> None:
+    history = History()
+    for step in steps:
+        history.step(*step)
+        mirror = history.mirror
+        found = {ref: Counter[State]() for ref in mirror.rows}
+        for row in mirror.rows.values():
+            above, seen = row.owner, {row.ref}
+            while row.state in LOUD and above is not None and above not in seen:
+                seen.add(above)
+                found.setdefault(above, Counter())[row.state] += 1
+                above = mirror.rows[above].owner if above in mirror.rows else None
+        for one, expected in found.items():
+            assert +Counter(dict(zip(State, mirror.ancestry.below(one), strict=True))) == expected
 
 
 @settings(max_examples=80, deadline=None)

@@ -315,3 +315,66 @@ def test_a_cluster_without_rows_says_why(info: ClusterInfo, text: str) -> None:
     mirror = Mirror()
     mirror.set_cluster(info)
     assert draw(mirror, Shape(expanded={cluster_key("c")})) == ["v c", f"  - {text}"]
+
+
+BELOW_APPS = {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+
+
+def deep_fleet() -> Mirror:
+    """On east, root applied apps, and apps two releases, one of which is broken."""
+    mirror = fleet()
+    mirror.upsert(
+        "east", [flux("hr", "web", failed(), labels=BELOW_APPS), flux("hr", "db", ready(), labels=BELOW_APPS)]
+    )
+    return mirror
+
+
+def hidden(mirror: Mirror, shape: Shape) -> dict[str, int]:
+    """How many failed rows the objects of east say they hide, where they hide any that are not well."""
+    tree = Tree(mirror)
+    lines = [line for line in tree.flatten(shape) if line.type == LineType.OBJECT and line.cluster == "east"]
+    return {
+        f"{line.ref.word} {line.ref.name}": tree.hidden(line)[State.FAILED]
+        for line in lines
+        if line.ref and any(tree.hidden(line))
+    }
+
+
+def test_a_folded_object_tells_what_it_hides_that_is_not_well_and_an_open_one_leaves_it_to_its_children() -> None:
+    mirror = deep_fleet()
+    root, apps = ref("ks", "root", "east"), ref("ks", "apps", "east")
+    owners = View.OWNERSHIP
+    assert hidden(mirror, Shape(owners, frozenset({EAST}))) == {"ks root": 2}
+    assert hidden(mirror, Shape(owners, frozenset({EAST, root}))) == {"ks apps": 1}
+    assert hidden(mirror, Shape(owners, frozenset({EAST, root, (root, apps)}))) == {}
+    assert hidden(mirror, Shape(View.KIND, frozenset({EAST, EAST_KS}))) == {"ks root": 2, "ks apps": 1}
+    mirror.upsert("east", [flux("hr", "web", ready(), labels=BELOW_APPS)])
+    assert hidden(mirror, Shape(owners, frozenset({EAST}))) == {"ks root": 1}
+    # Of a cluster that does not answer its own line speaks.
+    mirror.set_lost("east", apps.group, apps.kind, 1.0)
+    assert hidden(mirror, Shape(owners, frozenset({EAST}))) == {}
+
+
+def test_a_folded_source_tells_what_its_consumers_and_theirs_hide_each_once() -> None:
+    mirror = deep_fleet()
+    source = ref("git", "fleet", "east")
+    url = {"url": "https://git.example.com/fleet.git", "ref": {"branch": "main"}}
+    # The source is one of the things that root applied, and hides what hides it.
+    mirror.upsert("east", [flux("git", "fleet", failed(), spec=url, labels=OWNER)])
+    origin = ("source", "GitRepository", "https://git.example.com/fleet.git")
+    assert hidden(mirror, Shape(View.SOURCE, frozenset({origin}))) == {"git fleet": 2}
+    assert hidden(mirror, Shape(View.SOURCE, frozenset({origin, source}))) == {"ks root": 3, "ks apps": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"), [("kind=hr", 1), ("name=apps", 1), ("cluster=east", 2), ("state=ready", 0)]
+)
+def test_a_folded_object_hides_no_more_than_the_filter_lets_through(query: str, found: int) -> None:
+    root = ref("ks", "root", "east")
+    shape = Shape(View.OWNERSHIP, folded=frozenset({root}), query=Query.parse(query))
+    assert hidden(deep_fleet(), shape).get("ks root", 0) == found
+
+
+def test_a_folded_source_hides_no_more_than_the_filter_lets_through() -> None:
+    shape = Shape(View.SOURCE, folded=frozenset({ref("git", "fleet", "east")}), query=Query.parse("kind=ks"))
+    assert hidden(deep_fleet(), shape) == {"git fleet": 1}

@@ -98,6 +98,7 @@ class Board(Screen[None], inherit_bindings=False):
             self._looked = True
             self.shape = folding.first_shape(self.shape, mirror)
         self.brush.with_cluster = self.shape.view in (View.SOURCE, View.FAILURE, View.FLAT)
+        self.fleet_tree.nests = self.shape.view in (View.OWNERSHIP, View.SOURCE)
         lines = self.brush.tree.flatten(self.shape)
         self.fleet_tree.show(lines)
         self._keep_open({line.ref for line in lines if line.opened and line.ref})

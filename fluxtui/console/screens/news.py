@@ -65,8 +65,8 @@ class News:
         return painted / LINES_A_BEAT if painted else UNSEEN
 
     def _sum_up(self) -> None:
-        """Repaint what is counted: the header, and lines that stand for many objects."""
-        self._board.fleet_tree.check(lambda line: line.ref is None)
+        """Repaint what is counted: the header, lines that stand for many objects, and those that hide some."""
+        self._board.fleet_tree.check(lambda line: line.ref is None or (line.opens and not line.opened))
         self._board.title_line.show()
 
     def tick(self) -> None:

@@ -14,7 +14,7 @@ from fluxtui.console.tabs.layout import BLANK, heading, labelled, words
 from fluxtui.console.widgets.document import Paragraph
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.lines import Line
-from fluxtui.fleet.mirror import NO_COUNTS
+from fluxtui.fleet.states import NO_COUNTS
 from fluxtui.fleet.text import one_line
 
 

@@ -60,6 +60,8 @@ class FleetTree(VirtualList[Line]):
         """Objects whose outcome is waited for, and what was asked of them."""
         self.matches: Callable[[Row], bool] | None = None
         """What the filter means; None without one."""
+        self.nests = False
+        """Whether objects are found below others only: then matches are sought there, too."""
         self._anchor: Hashable | None = None
 
     # Painting
@@ -202,10 +204,18 @@ class FleetTree(VirtualList[Line]):
         return None
 
     def _hides_match(self, line: Line) -> bool:
-        """Whether it is a folded branch of several objects, one of which is a match."""
-        if line.opened or not line.opens or line.type in (LineType.OBJECT, LineType.CHILD):
+        """Whether it is a folded branch of several objects, one of which is a match and has no line elsewhere."""
+        if line.opened or not line.opens or line.type == LineType.CHILD:
             return False
+        if line.type == LineType.OBJECT:
+            return self.nests and self._hides_below(line)
         return any(self._fits(ref) for ref in self.brush.tree.members(line))
+
+    def _hides_below(self, line: Line) -> bool:
+        """Whether a folded object hides a match: what the filter lets through, else what is not well."""
+        if line.filtered:
+            return any(self._fits(ref) for ref in line.members)
+        return self.matches is None and any(self.brush.tree.hidden(line))
 
     def _is_match(self, line: Line) -> bool:
         if line.type == LineType.CHILD and line.child:
