@@ -114,9 +114,9 @@ async def test_a_silent_stream_ends_alone(connect: Connect) -> None:
     peer.handle = hold
     async with connect(peer) as client, client.stream("/watch/a") as kept:
         assert await next_chunk(kept) == b"first\n"
-        async with client.stream("/watch/b", idle_timeout=0.05) as stream:
+        async with client.stream("/watch/b", idle_timeout=1) as stream:
             assert await next_chunk(stream) == b"first\n"
-            with pytest.raises(Silent, match=r"no answer within 0\.05 s"):
+            with pytest.raises(Silent, match=r"no answer within 1 s"):
                 await next_chunk(stream)
         peer.of("/watch/a")[0].send(b"more\n")
         assert await next_chunk(kept) == b"more\n"
@@ -141,11 +141,11 @@ async def test_a_slow_answer_costs_no_connection(connect: Connect) -> None:
     peer.handle = lambda asked: None if asked.path == "/slow" else hold(asked)
     async with connect(peer) as client, client.stream("/watch") as stream:
         assert await next_chunk(stream) == b"first\n"
-        slow = asyncio.create_task(client.request("GET", "/slow", timeout=0.5))
+        slow = asyncio.create_task(client.request("GET", "/slow", timeout=2))
         await until(lambda: peer.of("/slow"))
         peer.of("/watch")[0].send(b"alive\n")
         assert await next_chunk(stream) == b"alive\n"
-        with pytest.raises(Unreachable, match=r"no answer within 0\.5 s"):
+        with pytest.raises(Unreachable, match=r"no answer within 2 s"):
             await slow
         await client.version()
         assert len(peer.connections) == 1
@@ -154,11 +154,11 @@ async def test_a_slow_answer_costs_no_connection(connect: Connect) -> None:
 async def test_a_frozen_server_is_noticed_by_the_question_for_its_life(connect: Connect) -> None:
     peer = Peer()
     peer.handle = hold
-    liveness = Liveness(quiet=0.1, patience=0.2, max_pause=0.1)
+    liveness = Liveness(quiet=0.1, patience=1, max_pause=0.1)
     async with connect(peer, liveness=liveness) as client, client.stream("/watch") as stream:
         assert await next_chunk(stream) == b"first\n"
         peer.frozen = True
-        with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+        with pytest.raises(Unreachable, match=r"no answer within 1 s"):
             await next_chunk(stream)
         peer.frozen = False
         await client.alive()
@@ -174,7 +174,7 @@ async def test_a_silent_connection_is_pinged_and_given_up(connect: Connect, monk
         assert await next_chunk(stream) == b"first\n"
         # What answers is left alone.
         held = _sessions(client)[0]._vigil
-        await until(lambda: peer.connections[0].pings == 1 and not held.has_asked)
+        await until(lambda: peer.connections[0].pings and not held.has_asked)
         monkeypatch.setattr(vigil, "PATIENCE", 0.05)
         peer.frozen = True
         quiet_at = held.heard + 0.06

@@ -21,7 +21,7 @@ from fluxtui.kube import configfile
 from fluxtui.kube.client import Client
 from fluxtui.kube.errors import AuthError, Unauthorized
 from fluxtui.kube.plugins import ExecPlugins, PluginSpec, spec_of
-from tests.kube.support import Authority, context, serve, status
+from tests.kube.support import Authority, context, serve, status, until
 
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
@@ -31,6 +31,7 @@ PLUGIN = """#!/bin/sh
 cd "$(dirname "$0")"
 printf "%s\\n" "$KUBERNETES_EXEC_INFO" >> runs
 [ -n "$PLUGIN_SLEEP" ] && sleep "$PLUGIN_SLEEP"
+[ -n "$PLUGIN_AWAITS" ] && until [ -e "$PLUGIN_AWAITS" ]; do sleep 0.01; done
 [ -n "$PLUGIN_FAIL" ] && { echo "you $PLUGIN_FAIL" >&2; exit 3; }
 n=$(wc -l < runs)
 answer=$(sed -n "${n}p" answers)
@@ -228,15 +229,18 @@ async def test_a_plugin_that_is_not_installed_comes_with_its_hint(plugin: Plugin
         await ExecPlugins().credential(spec)
 
 
-async def test_a_failure_is_everybodys_answer_for_a_while(plugin: Plugin) -> None:
+async def test_a_failure_is_everybodys_answer_for_a_while(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = plugin.spec(env=[{"name": "PLUGIN_FAIL", "value": "must \x1b[1mlog in"}])
-    plugins = ExecPlugins(retry_after=0.3)
+    moment = 0.0
+    clock = types.SimpleNamespace(monotonic=lambda: moment, time=time.time)
+    monkeypatch.setattr("fluxtui.kube.plugins.time", clock)
+    plugins = ExecPlugins(retry_after=10)
     results = await asyncio.gather(*(plugins.credential(spec) for _ in range(10)), return_exceptions=True)
     assert {str(result) for result in results} == {
         "exec plugin login failed with exit code 3: you must \ufffd[1mlog in"
     }
     assert len(plugin.runs) == 1
-    await asyncio.sleep(0.3)
+    moment = 10
     with pytest.raises(AuthError):
         await plugins.credential(spec)
     assert len(plugin.runs) == 2
@@ -262,21 +266,18 @@ def _command(pid: str) -> bytes:
 
 async def test_plugins_run_few_at_a_time_and_beside_the_loop(plugin: Plugin) -> None:
     plugins = ExecPlugins(parallel=2)
-    specs = [plugin.spec(args=[str(n)], env=[{"name": "PLUGIN_SLEEP", "value": "0.15"}]) for n in range(4)]
-    ticks = 0
+    go_on = plugin.directory / "go-on"
+    env = [{"name": "PLUGIN_SLEEP", "value": "0.15"}, {"name": "PLUGIN_AWAITS", "value": str(go_on)}]
+    specs = [plugin.spec(args=[str(n)], env=env) for n in range(4)]
 
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            await asyncio.sleep(0.01)
-            ticks += 1
+    async def let_go() -> None:
+        """What the plugins wait for comes from the loop, once they run."""
+        await until(lambda: plugin.runs)
+        await asyncio.to_thread(go_on.touch)
 
     began = time.monotonic()
-    ticking = asyncio.ensure_future(tick())
-    await asyncio.gather(*(plugins.credential(spec) for spec in specs))
-    ticking.cancel()
+    await asyncio.gather(let_go(), *(plugins.credential(spec) for spec in specs))
     assert time.monotonic() - began >= 0.3
-    assert ticks >= 10
 
 
 class Terminal:

@@ -55,8 +55,14 @@ async def following(*paths: str, env: dict[str, str] | None = None) -> AsyncIter
 
 
 def replace(path: Path, *entries: Any) -> None:
-    """Write beside and move over, as careful programs do."""
+    """Write beside and move over, as careful programs do: nobody reads the half of it."""
     write(path.with_name("new"), *entries)
+    os.replace(path.with_name("new"), path)
+
+
+def put(path: Path, text: str) -> None:
+    """As `replace`, of a text."""
+    path.with_name("new").write_text(text)
     os.replace(path.with_name("new"), path)
 
 
@@ -76,7 +82,7 @@ async def test_a_broken_file_keeps_the_last_good_contexts(tmp_path: Path) -> Non
     path = tmp_path / "config"
     write(path, entry("a"))
     async with following(str(path)) as follower:
-        path.write_text("kind: [broken\n")
+        put(path, "kind: [broken\n")
         await follower.gets(lambda: follower.seen)
         assert follower.ids == ["a"]
         assert "not valid YAML" in follower.seen[-1].warnings[-1]
@@ -104,7 +110,7 @@ async def test_a_folder_swapped_by_its_link_is_noticed(tmp_path: Path) -> None:
 async def test_a_new_file_of_a_glob_joins_and_renames_nobody(tmp_path: Path) -> None:
     write(tmp_path / "b.yaml", entry("prod"))
     async with following(str(tmp_path / "*.yaml")) as follower:
-        write(tmp_path / "a.yaml", entry("prod"), entry("own"))
+        replace(tmp_path / "a.yaml", entry("prod"), entry("own"))
         await follower.gets(lambda: follower.seen)
         assert sorted(follower.ids) == ["own", "prod", "prod@a"]
         assert follower.seen[-1]["prod"].source.endswith("b.yaml")
@@ -123,9 +129,9 @@ async def test_what_means_the_same_is_no_news(tmp_path: Path) -> None:
     path = tmp_path / "config"
     write(path, entry("a"))
     async with following(str(path)) as follower:
-        path.write_text("# a comment\n" + path.read_text())
+        put(path, "# a comment\n" + path.read_text())
         await asyncio.sleep(0.5)
-        write(path, entry("a"), entry("b"))
+        replace(path, entry("a"), entry("b"))
         await follower.gets(lambda: follower.seen)
         assert len(follower.seen) == 1
 
@@ -151,5 +157,4 @@ async def test_who_stops_following_leaves_no_watch_behind(tmp_path: Path) -> Non
     await news
     await changes.aclose()
     # What is left to the garbage collector is closed by a task of its own, a turn later.
-    await asyncio.sleep(0)
-    assert asyncio.all_tasks() <= others
+    await until(lambda: asyncio.all_tasks() <= others)

@@ -27,6 +27,7 @@ from fluxtui.engine.runtime.artifacts import (
     ClusterArtifacts,
     slug,
 )
+from tests.ports import held_port
 
 
 @pytest.fixture
@@ -289,8 +290,10 @@ async def test_the_server_gives_out_artifacts_and_nothing_else(store: ArtifactSt
 async def test_the_port_of_the_last_time_is_used_again(store: ArtifactStore) -> None:
     async with ArtifactServer(store):
         first = store.base_url
-    async with ArtifactServer(store):
-        assert store.base_url == first
-        other = ArtifactStore(store.root)
-        async with ArtifactServer(other):
-            assert other.base_url != first
+    # Nobody else's connection shall take it meanwhile.
+    with held_port(int(first.rpartition(":")[2])):
+        async with ArtifactServer(store):
+            assert store.base_url == first
+            other = ArtifactStore(store.root)
+            async with ArtifactServer(other):
+                assert other.base_url != first
