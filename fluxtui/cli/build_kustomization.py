@@ -25,8 +25,8 @@ Object = dict[str, Any]
 HELP = f"""Build a local tree as a Kustomization of the cluster would build it, and print the objects as YAML.
 
 The Kustomization is the cluster's, or that of --kustomization-file; its variables come from the ConfigMaps and
-Secrets of the cluster. Encrypted values are masked. Of several clusters, the objects of each follow a comment with its
-name.
+Secrets of the cluster. Encrypted values are masked, so that no keys are needed. Of several clusters, the objects of
+each follow a comment with its name.
 
 \b
   fluxtui build ks apps --path ./apps/production --context prod-eu

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from fluxtui.api.kinds import KUSTOMIZATION
 from fluxtui.cli import differences, output
 from fluxtui.cli.contact import ask_all, list_objects
 from fluxtui.cli.differences import Compared
+from fluxtui.cli.engine_options import Accounts, accounts_options
 from fluxtui.cli.groups import KindGroup
 from fluxtui.cli.manifests import LocalTree, Manifests, kustomization_in, manifest_options
 from fluxtui.cli.options import Place, Selection, cluster_options, form_option
@@ -20,6 +22,7 @@ from fluxtui.cli.words import Wanted
 from fluxtui.kube.errors import KubeError
 
 if TYPE_CHECKING:
+    from fluxtui.engine.controllers.kustomize.defaults import Defaults
     from fluxtui.engine.controllers.kustomize.preview import Previewer
     from fluxtui.kube.client import Client
 
@@ -33,7 +36,8 @@ HELP = """Show what Kustomizations would change: they are built, and every objec
 The manifests are those of --path, or else of the source's artifact as the cluster has it now, fetched from where it is
 served or through the API server. Nothing is written. What is encrypted is decrypted with the keys that the
 Kustomization names; values of Secrets are masked. The dry runs are made as spec.serviceAccountName, if you may
-impersonate it, so that what it may not do shows.
+impersonate it, so that what it may not do shows. Where the Kustomization names no keys or no ServiceAccount, those
+count that the cluster's controller is told by its Deployment, or that the options below name.
 
 \b
   fluxtui diff ks apps --path ./apps/production
@@ -65,9 +69,16 @@ def command() -> None:
 @click.option("--ignore-not-found", is_flag=True, help="Compare a Kustomization that only --kustomization-file has.")
 @click.option("--summary", is_flag=True, help="Only the table of who changes what.")
 @form_option
+@accounts_options
 @cluster_options("2m", namespaces=True)
 def kustomization(
-    names: tuple[str, ...], manifests: Manifests, ignore_not_found: bool, summary: bool, form: str, place: Place
+    names: tuple[str, ...],
+    manifests: Manifests,
+    ignore_not_found: bool,
+    summary: bool,
+    form: str,
+    accounts: Accounts,
+    place: Place,
 ) -> None:
     """Compare Kustomizations."""
     if len(names) > 1 and (manifests.path or manifests.kustomization_file):
@@ -75,11 +86,15 @@ def kustomization(
     if ignore_not_found and not manifests.kustomization_file:
         raise click.UsageError("--ignore-not-found needs --kustomization-file")
     where = place.select()
-    sys.exit(asyncio.run(_Comparison(where, names, manifests, new=ignore_not_found).run(form, summary=summary)))
+    comparison = _Comparison(where, names, manifests, accounts, new=ignore_not_found)
+    sys.exit(asyncio.run(comparison.run(form, summary=summary)))
 
 
 class _Comparison:
-    def __init__(self, where: Selection, names: Sequence[str], manifests: Manifests, *, new: bool) -> None:
+    def __init__(
+        self, where: Selection, names: Sequence[str], manifests: Manifests, accounts: Accounts, *, new: bool
+    ) -> None:
+        self._accounts = accounts
         self._where = where
         self._names = names
         self._manifests = manifests
@@ -117,6 +132,9 @@ class _Comparison:
 
     async def _cluster(self, client: Client, building: Previewer) -> AsyncIterator[Compared]:
         """What the Kustomizations of a cluster would change; those among the objects follow."""
+        from fluxtui.engine.controllers.kustomize.defaults import Defaults, defaults_of
+
+        defaults = Defaults(**msgspec.structs.asdict(self._accounts)).over(await defaults_of(client))
         seen: set[tuple[str, str]] = set()
         waiting = [(raw, True) for raw in await self._subjects(client)]
         while waiting:
@@ -126,19 +144,21 @@ class _Comparison:
             if key in seen:
                 continue
             seen.add(key)
-            compared = await self._compared(client, building, raw, top=top)
+            compared = await self._compared(client, building, raw, defaults, top=top)
             yield compared
             if self._manifests.recursive and compared.preview:
                 waiting += [(child, False) for child in compared.preview.children]
 
-    async def _compared(self, client: Client, building: Previewer, raw: Object, *, top: bool) -> Compared:
+    async def _compared(
+        self, client: Client, building: Previewer, raw: Object, defaults: Defaults, *, top: bool
+    ) -> Compared:
         from fluxtui.engine.controllers.kustomize.preview import PreviewError
 
         metadata = raw["metadata"]
         place = (client.id, metadata.get("namespace", ""), metadata["name"])
         try:
             local = await asyncio.to_thread(self._tree.top if top else self._tree.below, raw)
-            return Compared(*place, await building.preview(client, raw, local))
+            return Compared(*place, await building.preview(client, raw, local, defaults))
         except (PreviewError, ValueError) as error:
             return Compared(*place, problem=str(error))
 

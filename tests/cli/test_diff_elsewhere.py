@@ -95,3 +95,51 @@ async def test_what_is_encrypted_is_compared_and_masked(start: Start, tmp_path: 
     result = await fleet.run("diff", "ks", "apps", "--path", str(tree))
     assert (result.exit_code, "+  k: '*** (after)'" in result.stdout) == (1, True)
     assert "hunter" not in result.output
+
+
+def controller(name: str, *arguments: str, replicas: int = 1) -> dict[str, Any]:
+    labels = {"app": name}
+    container = {"name": "manager", "image": "example.com/controller:1", "args": list(arguments)}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "flux-system"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+@pytest.mark.skipif(not has_sops(), reason="there is no sops program")
+async def test_keys_are_those_of_the_controller_where_none_are_named(start: Start, tmp_path: Path) -> None:
+    from tests.engine.kustomize.test_decryption import AGE, ONLY_DATA, encrypted, manifest
+
+    fleet = await start("east")
+    client = fleet.clients["east"]
+    await create(client, flux("ks", "apps", spec=spec(decryption={"provider": "sops"})))
+    await create(client, controller("kustomize-controller", "--sops-age-secret=old", replicas=0))
+    await create(client, controller("fluxtui-engine", "--log-level=info", "--sops-age-secret", "fleet-keys"))
+    await secret(client, "fleet-keys", identity_agekey=AGE)
+    tree = tmp_path / "tree" / "apps"
+    tree.mkdir(parents=True)
+    (tree / "s.yaml").write_text(encrypted(manifest("s", "hunter2"), "yaml", *ONLY_DATA))
+    result = await fleet.run("diff", "ks", "apps", "--path", str(tree))
+    assert (result.exit_code, "Secret/default/s created" in result.stdout) == (1, True)
+    result = await fleet.run("diff", "ks", "apps", "--path", str(tree), "--sops-age-secret", "other")
+    said = "sops age decryption Secret 'flux-system/other' not found"
+    assert (result.exit_code, said in result.stdout) == (2, True)
+
+
+async def test_dry_runs_have_the_rights_the_controller_would_have(start: Start, tmp_path: Path) -> None:
+    fleet = await start("east")
+    client = fleet.clients["east"]
+    await create(client, flux("ks", "apps", spec=spec()))
+    await create(client, controller("kustomize-controller", "--default-service-account=tenant"))
+    tree = write(tmp_path / "tree", apps__a=config("a", k="v"))
+    words = ("diff", "ks", "apps", "--path", str(tree / "apps"))
+    assert (await fleet.run(*words)).stdout.startswith("► kustomization/flux-system/apps  as tenant\n")
+    fleet.clusters["east"].access.deny("impersonate", "serviceaccounts")
+    heading = "► kustomization/flux-system/apps  with your rights, not those of tenant\n"
+    assert (await fleet.run(*words)).stdout.startswith(heading)

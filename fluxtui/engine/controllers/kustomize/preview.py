@@ -25,6 +25,7 @@ from fluxtui.api.kustomize import Kustomization
 from fluxtui.api.source import Artifact
 from fluxtui.engine.controllers.kustomize import policy
 from fluxtui.engine.controllers.kustomize.applying import apply_options
+from fluxtui.engine.controllers.kustomize.defaults import Defaults
 from fluxtui.engine.controllers.kustomize.ignore import IgnoreError
 from fluxtui.engine.controllers.kustomize.kustomization import KustomizationReconciler
 from fluxtui.engine.controllers.kustomize.sources import Source, reference
@@ -122,19 +123,24 @@ class Previewer:
         self._settings = settings
         self._limits = Limits(settings)
 
-    async def preview(self, client: Client, raw: Object, local: Local | None = None) -> Preview:
-        """What a Kustomization (an object as the server has it) would change.
+    async def preview(
+        self, client: Client, raw: Object, local: Local | None = None, defaults: Defaults | None = None
+    ) -> Preview:
+        """What a Kustomization (an object as the server has it) would change, with the controller's `defaults`.
 
         Raises PreviewError, and KubeError when the cluster does not answer.
         """
-        artifacts = ProxiedArtifacts(self._store, client)
-        cluster = Cluster(client, artifacts, self._settings, self._workers, self._limits)
-        reconciler = KustomizationReconciler(cluster)
+        defaults = defaults or Defaults()
         spec = {name: value for name, value in (raw.get("spec") or {}).items() if name not in _UNNEEDED}
-        account = str(spec.get("serviceAccountName") or "")
+        account = str(spec.get("serviceAccountName") or defaults.default_service_account)
         impersonated = bool(account) and (bool(spec.get("kubeConfig")) or await _may_impersonate(client, raw, account))
         if not impersonated:
             spec.pop("serviceAccountName", None)
+            defaults = msgspec.structs.replace(defaults, default_service_account="")
+        settings = msgspec.structs.replace(self._settings, **msgspec.structs.asdict(defaults))
+        artifacts = ProxiedArtifacts(self._store, client)
+        cluster = Cluster(client, artifacts, settings, self._workers, self._limits)
+        reconciler = KustomizationReconciler(cluster)
         run = _Rehearsal(reconciler, cluster, {**raw, "spec": spec})
         async with run.resources:
             try:
