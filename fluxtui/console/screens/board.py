@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from fluxtui.console import folding, keys, notices
 from fluxtui.console.columns import Brush
+from fluxtui.console.compositing import LineCompositor
 from fluxtui.console.footer import footer
 from fluxtui.console.glyphs import glyphs
 from fluxtui.console.screens.details import Details
@@ -56,6 +57,7 @@ class Board(Screen[None], inherit_bindings=False):
         beginning: to add one later is to style everything again."""
         ascii_only = start.settings.console.ascii
         super().__init__(classes=f"{'-wide' if width >= WIDE else '-narrow'}{' -ascii' * ascii_only}")
+        self._compositor = LineCompositor()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
         self.fleet = fleet
         self.start = start
