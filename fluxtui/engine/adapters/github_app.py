@@ -116,16 +116,12 @@ def parse(secret: Mapping[str, bytes]) -> App:
     )
     if not app.id:
         raise GitHubAppError("app ID must be provided to use github app authentication")
+    if (OWNER in secret) == (INSTALLATION in secret):
+        raise GitHubAppError(f"the secret must contain exactly one of '{OWNER}' or '{INSTALLATION}'")
     if not owner and not installation:
         raise GitHubAppError("app installation owner or ID must be provided to use github app authentication")
-    if owner and installation:
-        raise GitHubAppError(
-            "only one of app installation owner or ID must be provided to use github app authentication"
-        )
     if not app.key:
         raise GitHubAppError("private key must be provided to use github app authentication")
-    if bool(app.certificate) != bool(app.certificate_key):
-        raise GitHubAppError("'tls.crt' and 'tls.key' must be given together")
     parts = urlsplit(app.base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise GitHubAppError(f"invalid API URL: '{app.base_url}' is not http or https")
@@ -198,7 +194,7 @@ def _tls(app: App, workspace: Path) -> ssl.SSLContext:
     try:
         if app.ca:
             context.load_verify_locations(cadata=app.ca.decode("ascii", "replace"))
-        if app.certificate:
+        if app.certificate and app.certificate_key:
             chain = workspace / "client.pem"
             _write(chain, app.certificate.rstrip() + b"\n" + app.certificate_key)
             context.load_cert_chain(chain)

@@ -114,9 +114,11 @@ async def test_a_github_app_fetches_with_a_token_that_is_used_again(
     [
         (
             {"githubAppInstallationOwner": "o", "githubAppInstallationID": "1"},
-            "only one of app installation owner or ID",
+            "the secret must contain exactly one of 'githubAppInstallationOwner' or 'githubAppInstallationID'",
         ),
-        ({}, "app installation owner or ID must be provided"),
+        ({}, "the secret must contain exactly one of 'githubAppInstallationOwner' or 'githubAppInstallationID'"),
+        ({"githubAppInstallationID": "x"}, "app installation owner or ID must be provided"),
+        ({"githubAppInstallationID": "1", "githubAppID": ""}, "app ID must be provided"),
         ({"githubAppInstallationID": "1", "githubAppPrivateKey": "rubbish"}, "could not parse private key"),
         ({"githubAppInstallationID": "1", "githubAppBaseURL": "ftp://x"}, "is not http or https"),
         ({"githubAppInstallationID": "1", "githubAppBaseURL": "http://127.0.0.1:1"}, "can't be asked"),
@@ -136,3 +138,16 @@ async def test_a_github_app_that_is_not_right_is_explained(
         message = conditions(obj)["Ready"]["message"]
         assert message.startswith("failed to configure authentication options: ")
         assert text in message
+
+
+@pytest.mark.parametrize("missing", ["githubAppID", "githubAppPrivateKey"])
+async def test_a_secret_that_lacks_what_makes_an_app_has_none(
+    bench: Bench, repository: Repository, tmp_path: Path, missing: str
+) -> None:
+    async with github(tmp_path / "github") as (_, secret):
+        data = {name: value for name, value in secret.items() if name != missing}
+        await bench.secret("app", **data, githubAppInstallationID="1")
+        await bench.create("fleet", "https://github.invalid/x", provider="github", secretRef={"name": "app"})
+        obj = await bench.failed("fleet", "InvalidProviderConfiguration")
+        message = "secretRef with github app data must be specified when provider is set to github"
+        assert conditions(obj)["Ready"]["message"] == message

@@ -19,7 +19,7 @@ from fluxtui.api.source import GitRepository
 from fluxtui.engine.adapters.clouds import aws, azure
 from fluxtui.engine.adapters.clouds.tokens import Account, CloudError, TokenCache
 from fluxtui.engine.adapters.git_access import AccessError, Remote, remote
-from fluxtui.engine.adapters.github_app import APP_ID, AppTokens, GitHubAppError
+from fluxtui.engine.adapters.github_app import APP_ID, PRIVATE_KEY, AppTokens, GitHubAppError
 from fluxtui.engine.controllers.source.secrets import SecretError, read_secret
 from fluxtui.engine.controllers.source.vocabulary import (
     AUTHENTICATION_FAILED,
@@ -80,7 +80,7 @@ class Access:
         wanted = "secretRef with github app data must be specified when provider is set to github"
         if secret is None:
             raise Stalled(INVALID_PROVIDER, wanted, condition=FETCH_FAILED)
-        if not secret.get(APP_ID):
+        if APP_ID not in secret or PRIVATE_KEY not in secret:
             raise Failed(INVALID_PROVIDER, wanted, condition=FETCH_FAILED)
         limit = run.object.spec.timeout
         try:
