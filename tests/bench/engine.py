@@ -21,7 +21,7 @@ import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -205,15 +205,17 @@ def measure(number: int, rounds: int, assets: Path, controllers: Path | None) ->
     return result
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a table and write the JSON; or print Markdown of what was written before."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.engine")
     parser.add_argument("--n", type=int, default=200, help="Kustomizations")
     parser.add_argument("--rounds", type=int, default=1, help="how often everything is done")
     parser.add_argument("--markdown", action="store_true", help="the README's table from the last run")
     parser.add_argument("--output", type=Path, default=RESULT, help="where the JSON goes")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     if asked.markdown:
+        if not asked.output.exists():
+            sys.exit(f"{asked.output} does not exist: measure before, without --markdown")
         sys.stdout.write(markdown(msgspec.json.decode(asked.output.read_bytes(), type=Result)))
         return
     assets = apiserver.assets()
@@ -222,8 +224,9 @@ def main() -> None:
     # Whoever ends the bench early ends what it started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     controllers = os.environ.get(BINARIES)
-    result = measure(asked.n, asked.rounds, assets, Path(controllers) if controllers else None)
+    # What can't be written is found out before, not after the measuring.
     asked.output.parent.mkdir(parents=True, exist_ok=True)
+    result = measure(asked.n, asked.rounds, assets, Path(controllers) if controllers else None)
     asked.output.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
     sys.stdout.write(table(result))
 

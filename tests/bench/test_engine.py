@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from tests.bench import engine
 from tests.bench.engine import OURS, UPSTREAM, Result, markdown, rows, table
 from tests.bench.engine_work import PHASES, Measured
 
@@ -41,3 +46,17 @@ def test_without_upstream_there_is_nothing_to_compare() -> None:
     assert "| 20 Kustomizations |  | fluxtui |" in told
     assert "| created, until all are Ready | s | 10.0 |" in told
     assert "×" not in table(result(OURS))
+
+
+def test_the_directory_of_the_result_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
+    monkeypatch.setattr(engine, "measure", lambda *_: result(OURS))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    output = tmp_path / "build" / "deep" / "bench.json"
+    engine.main([f"--output={output}"])
+    assert output.stat().st_size
+
+
+def test_without_a_result_there_is_a_word_about_it(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="does not exist: measure before"):
+        engine.main(["--markdown", f"--output={tmp_path / 'none.json'}"])
