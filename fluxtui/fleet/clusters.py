@@ -14,7 +14,8 @@ class Phase(enum.StrEnum):
     SYNCING = "syncing"
     LIVE = "live"
     DEGRADED = "degraded"
-    """Live, but some kinds may not be read, or are not heard; see `ClusterInfo.forbidden` and `ClusterInfo.silent`."""
+    """Live, but some kinds may not be read, or are not heard, or requests are refused; see `ClusterInfo.forbidden`,
+    `ClusterInfo.silent` and `ClusterInfo.refused`."""
     DENIED = "denied"
     """The server refuses us, or a credential could not be had."""
     UNREACHABLE = "unreachable"
@@ -56,6 +57,8 @@ class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""
     """Why requests are refused although streams that were opened before go on: a sentence for users. What is shown is
     live then, but nothing can be done or opened."""
+    distrusted: bool = False
+    """Whether requests are refused because of who asks, and not whoever does."""
     latency: float = 0.0
     """Seconds that the last small request took; 0.0 when unknown."""
     mode: Mode = Mode.UNKNOWN

@@ -17,15 +17,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fluxtui.api.kinds import BY_KIND
-from fluxtui.fleet import probe
-from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
+from fluxtui.fleet.clusters import ClusterInfo, Phase
+from fluxtui.fleet.lookout import Lookout
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.served import flux_resources
 from fluxtui.fleet.states import LOST_AFTER
 from fluxtui.fleet.text import one_line
 from fluxtui.fleet.wire import Wire, lenient
-from fluxtui.kube.errors import AuthError, ConfigError, KubeError, Unauthorized, Unreachable
+from fluxtui.kube.errors import (
+    AuthError,
+    ConfigError,
+    KubeError,
+    Unauthorized,
+)
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.liveness import full_jitter
 from fluxtui.kube.resources import Resource, Resources
@@ -36,17 +41,10 @@ if TYPE_CHECKING:
 
 CHUNK = 100
 """Objects folded into the mirror before the loop may do something else: some 2 ms."""
-LEASES_EVERY = 20.0
-"""Seconds between looks at the Leases, at most: less than `liveness.QUIET`, so that their answer tells that the server
-is there, and nothing else need be asked."""
-LEASES_STIRRED = 2.0
-"""The same where nobody held one and yet an object changes: somebody has begun to work there."""
 DISCOVERY_EVERY = 60.0
 """Seconds between discoveries; an unchanged answer costs the server a 304."""
 DISCOVERY_WITHOUT_FLUX = 10.0
 """The same while the cluster serves no Flux kind."""
-VERSIONS_EVERY = 600.0
-_PATIENCE = 8.0
 
 KindKey = tuple[str, str]
 
@@ -77,22 +75,14 @@ class Collector:
         self._problem: KubeError | None = None
         self._problem_since = 0.0
         self._news = asyncio.Event()
-        self._leases = probe.LeaseWatch()
-        self._stirred = asyncio.Event()
-        """An object changed on a cluster where nobody reconciles."""
-        self._asked = False
-        """Whether somebody wants the Leases looked at without delay."""
-        self._refused: KubeError | None = None
-        """What the last small request was refused with, although streams may go on."""
-        self._facts = ClusterInfo(id=context.id, server=context.host)
-        """What is known beside the phase."""
+        facts = ClusterInfo(id=context.id, server=context.host)
+        self._lookout = Lookout(facts, lambda: mirror.clock(), self._found_out)
         self._reported: object = None
         """What small requests had found out when the mirror was told last."""
 
     def look(self) -> None:
         """Look at the Leases at once: who reconciles the cluster, or whether it still lets us in, has just changed."""
-        self._asked = True
-        self._stirred.set()
+        self._lookout.look()
 
     async def run(self) -> None:
         """Keep the cluster live until cancelled. A mistake of ours ends this cluster's reading and no other's."""
@@ -123,7 +113,7 @@ class Collector:
                     self._states.clear()
                     self._watch_new(group, client, served)
                     group.create_task(self._keep_discovering(group, client), name=f"discovery of {self.context.id}")
-                    group.create_task(self._keep_probing(client), name=f"leases of {self.context.id}")
+                    group.create_task(self._lookout.run(client), name=f"leases of {self.context.id}")
             finally:
                 self.client = None
 
@@ -205,8 +195,7 @@ class Collector:
             if len(batch.upserts) > CHUNK:
                 await self._gate.breathe()
         self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)
-        if self._facts.mode is Mode.NONE:
-            self._stirred.set()
+        self._lookout.stir()
         if batch.replace:
             self._mirror.retain(cluster, group, kind, seen)
             self._listed.add((group, kind))
@@ -234,7 +223,7 @@ class Collector:
             self._news.set()
 
     def _standing(self) -> object:
-        return self._facts, self._refused, self._problem, self.client.liveness.error if self.client else None
+        return self._lookout.facts, self._problem, self.client.liveness.error if self.client else None
 
     async def _keep_reporting(self) -> None:
         """Tell the mirror of changes, many at once; and once more when a silence has become a loss."""
@@ -292,7 +281,7 @@ class Collector:
         absent = {key for key, state in states.items() if state.phase is Watching.ABSENT}
         kinds = self._resources.keys() - absent
         info = msgspec.structs.replace(
-            self._facts,
+            self._lookout.facts,
             kinds=len(kinds),
             synced=len(kinds & (self._listed | set(forbidden))),
             forbidden=tuple(self._resources[key].name for key in forbidden),
@@ -304,78 +293,20 @@ class Collector:
         if problem is None:
             broken = next((state for state in states.values() if state.phase is Watching.BROKEN), None)
             words = one_line(str(broken.error)) if broken and broken.error else ""
-            refused = one_line(str(self._refused)) if self._refused else ""
-            return msgspec.structs.replace(info, phase=phase, error=words or refused, refused=refused)
+            return msgspec.structs.replace(info, phase=phase, error=words or info.refused)
         if isinstance(problem, (AuthError, ConfigError, Unauthorized)):
             phase = Phase.DENIED
         elif _is_long_ago(since) or not self._listed:
             phase = Phase.UNREACHABLE
-        return msgspec.structs.replace(info, phase=phase, lost_since=since, error=one_line(str(problem)))
+        words = one_line(str(problem))
+        return msgspec.structs.replace(info, phase=phase, lost_since=since, error=words, refused="", distrusted=False)
 
     def _reading(self, info: ClusterInfo) -> Phase:
         if not self._discovered:
             return Phase.CONNECTING
         if info.synced < info.kinds:
             return Phase.SYNCING
-        return Phase.DEGRADED if info.forbidden or info.silent else Phase.LIVE
-
-    # who works there
-
-    async def _keep_probing(self, client: Client) -> None:
-        versions_at = 0.0
-        while True:
-            try:
-                await client.alive()
-                await self._probe(client)
-                self._refused = None
-                if time.time() > versions_at:
-                    await self._ask_versions(client)
-                    versions_at = time.time() + VERSIONS_EVERY
-            except Unreachable as error:
-                client.liveness.failed(error)
-            except (Unauthorized, AuthError) as error:
-                self._refused = error
-            except (KubeError, msgspec.DecodeError) as error:
-                logger.debug("%s: %s", self.context.id, error)
-            self._found_out()
-            if client.liveness.error is None:
-                await self._until_next_look()
-
-    async def _until_next_look(self) -> None:
-        if not self._asked:
-            self._stirred.clear()
-        loop, every = asyncio.get_running_loop(), LEASES_EVERY * random.uniform(0.9, 1.0)
-        soonest = loop.time() + min(LEASES_STIRRED, every)
-        timer = loop.call_later(every, self._stirred.set)
-        try:
-            await self._stirred.wait()
-        finally:
-            timer.cancel()
-        if not self._asked and (early := soonest - loop.time()) > 0:
-            await asyncio.sleep(early)
-        self._asked = False
-
-    async def _probe(self, client: Client) -> None:
-        began = time.perf_counter()
-        found = await probe.leases(client, _PATIENCE)
-        latency = time.perf_counter() - began
-        standing = self._leases.look(found, self._mirror.clock()) if found else probe.Standing()
-        self._facts = msgspec.structs.replace(
-            self._facts,
-            latency=probe.steady(self._facts.latency, latency),
-            mode=standing.mode,
-            holder=standing.holder,
-            stale_controllers=standing.stale,
-            log_file=standing.log_file,
-            log_host=standing.log_host,
-        )
-        self._found_out()
-
-    async def _ask_versions(self, client: Client) -> None:
-        kubernetes = one_line(str((await client.version()).get("gitVersion", ""))).removeprefix("v")
-        flux = await probe.flux_version(client)
-        self._facts = msgspec.structs.replace(self._facts, kubernetes_version=kubernetes, flux_version=flux)
-        self._found_out()
+        return Phase.DEGRADED if info.forbidden or info.silent or info.refused else Phase.LIVE
 
 
 def _is_long_ago(since: float) -> bool:

@@ -18,10 +18,11 @@ from fluxtui.fleet.audit import AuditLog, Entry, timestamp, who
 from fluxtui.fleet.clusters import ClusterInfo
 from fluxtui.fleet.facts import SUSPEND_REASON, SUSPEND_UNTIL, SUSPENDED_AT, SUSPENDED_BY
 from fluxtui.fleet.follow import Followed, follow
+from fluxtui.fleet.lookout import REFUSING
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row, row_of
 from fluxtui.fleet.text import one_line
-from fluxtui.kube.errors import KubeError, NotFound, Unauthorized
+from fluxtui.kube.errors import KubeError, NotFound
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
@@ -47,11 +48,11 @@ class Commands:
         timeout: float = 300.0,
         audit: AuditLog | None = None,
         clock: Callable[[], float] = time.time,
-        on_unauthorized: Callable[[str], None] = lambda cluster: None,
+        on_refused: Callable[[str], None] = lambda cluster: None,
     ) -> None:
         """`client` gives the client of a cluster or raises KubeError; `protected` are patterns of clusters whose name
-        must be typed; `timeout` is how long an outcome is waited for, in seconds; `on_unauthorized` hears of clusters
-        that do not take us for who we are any more."""
+        must be typed; `timeout` is how long an outcome is waited for, in seconds; `on_refused` hears of clusters
+        that may refuse others, too: they do not know us any more, are overloaded or broken."""
         self._client = client
         self._clusters = clusters if clusters is not None else {}
         self._read_only = read_only
@@ -59,7 +60,7 @@ class Commands:
         self._concurrency = concurrency
         self._timeout = timeout
         self._clock = clock
-        self.on_unauthorized = on_unauthorized
+        self.on_refused = on_refused
         self.audit = audit or AuditLog()
 
     def is_protected(self, cluster: str) -> bool:
@@ -144,8 +145,8 @@ class Commands:
             found = "it does not exist"
         except KubeError as error:
             found = str(error)
-            if isinstance(error, Unauthorized):
-                self.on_unauthorized(ref.cluster)
+            if isinstance(error, REFUSING):
+                self.on_refused(ref.cluster)
         return Item(ref, found, after, found in SETTLED)
 
     async def _look(self, ref: Ref) -> tuple[Client, Resource, Row]:
@@ -178,8 +179,8 @@ class _Run:
             found = await self._act(ref)
         except KubeError as error:
             found = Followed(Ending.FAILED, one_line(str(error)))
-            if isinstance(error, Unauthorized):
-                self._commands.on_unauthorized(ref.cluster)
+            if isinstance(error, REFUSING):
+                self._commands.on_refused(ref.cluster)
         return Outcome(ref, action, found.ending, found.message, found.revision, time.monotonic() - started)
 
     async def _act(self, ref: Ref) -> Followed:

@@ -20,11 +20,12 @@ from fluxtui.fleet.commands import Commands
 from fluxtui.fleet.comparison import Comparison, ComparisonError, applier, compare
 from fluxtui.fleet.happenings import Happening, follow_happenings
 from fluxtui.fleet.logs import LogLine, follow_logs
+from fluxtui.fleet.lookout import REFUSING
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.opening import keep_open
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.tree import Tree
-from fluxtui.kube.errors import KubeError, Unauthorized, Unreachable
+from fluxtui.kube.errors import KubeError, Unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.limits import raise_open_files
 
@@ -65,7 +66,7 @@ class Fleet:
             timeout=durations.parse(self.settings.actions.timeout),
             audit=audit,
             clock=clock,
-            on_unauthorized=self.look,
+            on_refused=self.look,
         )
         self._contexts: dict[str, Context] = {}
         self._collectors: dict[str, Collector] = {}
@@ -150,7 +151,7 @@ class Fleet:
         try:
             resource = await client.resource_for((ref.group, self._version(ref), ref.kind))
             return await client.get(resource, ref.name, ref.namespace)
-        except Unauthorized:
+        except REFUSING:
             self.look(ref.cluster)
             raise
 

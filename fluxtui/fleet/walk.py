@@ -149,6 +149,8 @@ def cluster_notices(info: ClusterInfo, *, empty: bool) -> list[str]:
     found = []
     if info.is_lost:
         found.append(info.error or info.phase)
+    if info.refused:
+        found.append(f"requests are refused: {info.refused}")
     if info.forbidden:
         names = ", ".join(name.partition(".")[0] for name in info.forbidden)
         found.append(f"may not be read: {names}")

@@ -24,6 +24,7 @@ from fluxtui.fleet.lines import cluster_key
 from fluxtui.sandbox.faults import FAULTS
 from tests.console import world
 from tests.console.live import controller, erase, ks, names, plant, running, shown, stored, until
+from tests.console.opened import pane_text
 
 Start = Callable[..., Any]
 
@@ -129,7 +130,7 @@ async def test_marks_are_reconciled_together_with_results_object_by_object(
         await until(pilot, lambda: isinstance(pilot.app.screen, PlanScreen))
         plan = pilot.app.screen
         await pilot.press("enter")
-        assert "That is not the name" in plan.query_one("#plan-hint", Words).text.plain
+        await until(pilot, lambda: "That is not the name" in plan.query_one("#plan-hint", Words).text.plain)
         await pilot.press(*"prod-eu", "enter")
         await until(pilot, lambda: "2 done, 1 failed" in plan.query_one("#plan-hint", Words).text.plain)
         await until(pilot, lambda: not screen.fleet_tree.marks)
@@ -175,9 +176,34 @@ async def test_a_cluster_that_dies_is_greyed_with_its_age_and_actions_say_why_no
         await until(pilot, lambda: any("⌁ ks   apps" in line for line in shown(screen)))
         screen.find(ks("bad", "apps"))
         await pilot.press("R")
-        assert any("bad does not answer" in message for message in messages(pilot.app))
+        await until(pilot, lambda: any("bad does not answer" in message for message in messages(pilot.app)))
         await fleet["bad"].faults.clear()
         await until(pilot, lambda: not any("⌁" in line for line in shown(screen)))
+
+
+async def test_a_cluster_that_refuses_requests_says_so_on_its_line_in_the_header_and_in_the_pane(
+    sandbox_fleet: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fluxtui.fleet.lookout.LEASES_EVERY", 0.2)
+    monkeypatch.setattr("fluxtui.fleet.lookout.REFUSED_PAUSE", 0.05)
+    fleet = await sandbox_fleet("good", "bad")
+    await plant(fleet["good"], plain("apps"))
+    await plant(fleet["bad"], plain("apps"))
+
+    def header(screen: FleetScreen) -> str:
+        return screen.header.render_line(0).text
+
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        await until(pilot, lambda: names(screen, "bad") == {"apps"} and "● live" in header(screen))
+        screen.fleet_tree.go_to(cluster_key("bad"))
+        await fleet["bad"].faults.set("error")
+        await until(pilot, lambda: any("✗ bad  live, but refused: " in line for line in shown(screen)))
+        await until(pilot, lambda: "1/2 live" in header(screen))
+        await until(pilot, lambda: "is asked again now and then" in pane_text(screen))
+        # What it said before stands: its objects are as live as its streams.
+        assert any("✓ ks   apps" in line for line in shown(screen))
+        await fleet["bad"].faults.clear()
+        await until(pilot, lambda: "● live" in header(screen) and any("✓ bad" in line for line in shown(screen)))
 
 
 @pytest.mark.parametrize("fault", FAULTS)

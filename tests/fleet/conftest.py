@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxtui.fleet import collector
+from fluxtui.fleet import collector, lookout
 from fluxtui.kube.client import Client
 from fluxtui.kube.liveness import Liveness
 from fluxtui.sandbox.cluster import SandboxCluster
@@ -38,6 +38,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at discovery and Leases often: what is tested is what follows."""
     monkeypatch.setattr(collector, "DISCOVERY_EVERY", 0.2)
     monkeypatch.setattr(collector, "DISCOVERY_WITHOUT_FLUX", 0.2)
-    monkeypatch.setattr(collector, "LEASES_EVERY", 0.2)
-    quick = functools.partial(Liveness, quiet=0.3, patience=0.3, max_pause=0.5)
+    monkeypatch.setattr(lookout, "LEASES_EVERY", 0.2)
+    quick = functools.partial(Liveness, quiet=0.3, patience=3.0, max_pause=0.5)
     monkeypatch.setattr("fluxtui.kube.connection.Liveness", quick)

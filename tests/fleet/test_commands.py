@@ -170,7 +170,7 @@ async def test_many_objects_in_many_clusters_each_have_their_own_outcome(start: 
         ref("ks", "nothing", "east"),
         ref("ks", "apps", "north"),
     ]
-    async with controlled(east, KUSTOMIZATION) as controllers, acting(east, west, timeout=5) as commands:
+    async with controlled(east, KUSTOMIZATION) as controllers, acting(east, west, timeout=10) as commands:
         controllers["Kustomization"].idle.add("stuck")
         plan = await commands.plan(Action.RECONCILE, refs)
         assert [ref.path for ref in plan.targets] == ["flux-system/apps", "flux-system/stuck"]
@@ -180,7 +180,7 @@ async def test_many_objects_in_many_clusters_each_have_their_own_outcome(start: 
             ("done", "applied main@7148a354"),
             (
                 "timed out",
-                "no result after 5s: kustomize-controller has not handled the request: nobody holds its lease",
+                "no result after 10s: kustomize-controller has not handled the request: nobody holds its lease",
             ),
             ("refused", "you may not patch kustomizations.kustomize.toolkit.fluxcd.io in flux-system"),
             ("refused", "it does not exist"),

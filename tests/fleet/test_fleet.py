@@ -9,17 +9,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from fluxtui.api.kinds import HELM_RELEASE, KUSTOMIZATION
-from fluxtui.fleet import collector
+from fluxtui.fleet import collector, lookout
 from fluxtui.fleet.actions import Action
-from fluxtui.fleet.clusters import Mode, Phase
+from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.states import State
 from fluxtui.kube.errors import KubeError, Unauthorized, Unreachable
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.watch import Phase as Watching
 from fluxtui.kube.watch import WatchState
+from fluxtui.sandbox.statuses import internal_error
 from tests.engine.polling import eventually
 from tests.fleet.conftest import Start
 from tests.fleet.live import CRDS, KS, create, deployment, install, names, phase, running
@@ -53,7 +55,7 @@ async def test_a_cluster_that_refuses_us_while_its_streams_go_on_says_so(
     cluster, client = await start("east")
     await create(client, flux("ks", "apps", ready(), spec=KS))
     # Nothing but being refused has it look.
-    monkeypatch.setattr(collector, "LEASES_EVERY", 3600.0)
+    monkeypatch.setattr(lookout, "LEASES_EVERY", 3600.0)
     monkeypatch.setattr(collector, "DISCOVERY_EVERY", 3600.0)
     async with running(client.context) as fleet:
         await eventually(lambda: phase(fleet) is Phase.LIVE and fleet.mirror.clusters["east"].latency > 0)
@@ -61,10 +63,63 @@ async def test_a_cluster_that_refuses_us_while_its_streams_go_on_says_so(
         plan = await fleet.commands.plan(Action.RECONCILE, [ref("ks", "apps", "east")])
         assert "nauthorized" in plan.items[0].refusal
         await eventually(lambda: bool(fleet.mirror.clusters["east"].refused))
-        assert phase(fleet) is Phase.LIVE
+        assert phase(fleet) is Phase.DEGRADED
+        assert fleet.mirror.clusters["east"].distrusted
         await cluster.faults.clear()
         fleet.look("east")
-        await eventually(lambda: not fleet.mirror.clusters["east"].refused)
+        await eventually(lambda: phase(fleet) is Phase.LIVE)
+        assert not fleet.mirror.clusters["east"].refused
+
+
+@pytest.mark.parametrize(("fault", "words"), [("too-many", "too many"), ("error", "told to fail")])
+async def test_a_cluster_that_refuses_everybody_while_its_streams_go_on_says_so_and_heals(
+    start: Start, monkeypatch: pytest.MonkeyPatch, fault: str, words: str
+) -> None:
+    monkeypatch.setattr(lookout, "REFUSED_PAUSE", 0.05)
+    monkeypatch.setattr("fluxtui.kube.connection._RETRIES", 0)
+    cluster, client = await start("east")
+    await create(client, flux("ks", "apps", ready(), spec=KS))
+    async with running(client.context) as fleet:
+        await eventually(lambda: phase(fleet) is Phase.LIVE and names(fleet) == {"apps"})
+        await cluster.faults.set(fault)
+        await eventually(lambda: phase(fleet) is Phase.DEGRADED)
+        info = fleet.mirror.clusters["east"]
+        assert words in info.refused.lower()
+        assert (info.error, info.distrusted, info.is_lost) == (info.refused, False, False)
+        # News come as before.
+        kind = cluster.operations.kinds.find(KUSTOMIZATION.group, "v1", "kustomizations")
+        assert kind is not None
+        cluster.operations.delete(kind, ("flux-system", "apps"))
+        await eventually(lambda: not names(fleet))
+        await cluster.faults.clear()
+        await eventually(lambda: phase(fleet) is Phase.LIVE)
+        assert not fleet.mirror.clusters["east"].refused
+
+
+async def test_one_refused_request_is_no_news(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookout, "REFUSED_PAUSE", 0.05)
+    cluster, client = await start("east")
+    before, looks = cluster.faults.before, []
+
+    async def refuse_one(request: web.Request) -> None:
+        if request.path.endswith("/leases"):
+            looks.append(request.path)
+            if len(looks) == 2:
+                raise internal_error("once")
+        await before(request)
+
+    monkeypatch.setattr(cluster.faults, "before", refuse_one)
+    async with running(client.context) as fleet:
+        told, tell = list[ClusterInfo](), fleet.mirror.set_cluster
+
+        def listen(info: ClusterInfo) -> None:
+            told.append(info)
+            tell(info)
+
+        monkeypatch.setattr(fleet.mirror, "set_cluster", listen)
+        await eventually(lambda: phase(fleet) is Phase.LIVE and len(looks) > 4)
+        assert told
+        assert not [info for info in told if info.refused or info.phase is Phase.DEGRADED]
 
 
 async def test_kinds_that_appear_later_are_picked_up(start: Start) -> None:

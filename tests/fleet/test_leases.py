@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fluxtui.fleet import collector
+from fluxtui.fleet import lookout
 from fluxtui.fleet.clusters import Mode
 from fluxtui.fleet.states import State
 from fluxtui.kube.client import PatchType
@@ -61,8 +61,8 @@ async def test_the_leases_say_who_reconciles(start: Start) -> None:
 async def test_who_begins_to_reconcile_is_seen_with_the_first_change(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "LEASES_EVERY", 3600.0)
-    monkeypatch.setattr(collector, "LEASES_STIRRED", 0.1)
+    monkeypatch.setattr(lookout, "LEASES_EVERY", 3600.0)
+    monkeypatch.setattr(lookout, "LEASES_STIRRED", 0.1)
     _, client = await start("east")
     async with running(client.context) as fleet:
         await eventually(lambda: fleet.mirror.clusters["east"].mode is Mode.NONE)

@@ -63,7 +63,9 @@ def _advice(info: ClusterInfo, brush: Brush) -> Iterator[Paragraph]:
     """What can be done about a cluster that nothing reconciles or that turns us away."""
     palette = brush.palette
     verbs: tuple[str, ...] = ()
-    if info.phase is Phase.DENIED or info.refused:
+    if info.refused and not info.distrusted:
+        said = "What is shown is live, but nothing can be opened or done. The cluster is asked again now and then."
+    elif info.phase is Phase.DENIED or info.refused:
         said = "Its credentials are tried again now and then, and at once when its kubeconfig changes."
     elif not info.is_settled or info.is_lost or info.mode not in (Mode.NONE, Mode.UNKNOWN):
         return
