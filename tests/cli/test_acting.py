@@ -72,7 +72,7 @@ async def test_suspend_and_resume(start: Start) -> None:
 async def test_the_forms_of_outcomes(start: Start) -> None:
     fleet = await fleet_of(start, "east", "west")
     async with controlled(fleet.clients["east"], KUSTOMIZATION):
-        result = await fleet.run("reconcile", "ks", "apps", "-o", "name", "--timeout", "6s")
+        result = await fleet.run("reconcile", "ks", "apps", "-o", "name", "--timeout", "10s")
         assert (result.exit_code, result.stdout) == (1, "east\tkustomization/flux-system/apps\n")
         result = await fleet.run("reconcile", "ks", "apps", "-o", "wide", "--context", "east")
         revision = "main@sha1:7148a354c0ffee5d0d8b1f2a3c4d5e6f70819203"

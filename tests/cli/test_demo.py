@@ -147,9 +147,7 @@ def test_all_settles_and_a_commit_walks_through_every_cluster(
         ["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=120
     ).stdout.strip()
     for context in said["contexts"]:
-        wait_until(
-            lambda context=context: commit in applied(kustomizations(said, context).get("infra-controllers")), 40
-        )
+        wait_until(lambda context=context: commit in applied(kustomizations(said, context).get("infra-controllers")))
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     assert not left_behind(environment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -232,19 +233,27 @@ async def test_a_fault_of_one_cluster_freezes_nothing_and_leaves_no_ghosts(
 
 
 async def test_an_engine_is_started_and_stopped_from_the_console_and_its_state_stands_on_the_cluster(
-    sandbox_fleet: Start, tmp_path: Path
+    sandbox_fleet: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet = await sandbox_fleet("edge-03")
     await plant(fleet["edge-03"], plain("apps"))
     async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
         control, context = screen.engines, screen.fleet.context("edge-03")
         assert context is not None
+        begin, go_on = control.engines.start, asyncio.Event()
+
+        async def held_up(*arguments: Any, **options: Any) -> int:
+            await go_on.wait()
+            return await begin(*arguments, **options)
+
+        monkeypatch.setattr(control.engines, "start", held_up)
         await until(pilot, lambda: any("no controllers" in line for line in shown(screen)))
         try:
             await pilot.press("ctrl+e")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
             await pilot.press("y")
             await until(pilot, lambda: any("engine starts" in line for line in shown(screen)))
+            go_on.set()
             # A message passes, a state stays.
             await until(pilot, lambda: any("It goes on when" in message for message in messages(pilot.app)))
             await until(pilot, lambda: any("embedded engine" in line for line in shown(screen)))

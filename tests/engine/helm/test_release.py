@@ -69,7 +69,7 @@ class HelmWorld(World):
         chart = {"spec": {"chart": "./charts/demo", "sourceRef": SOURCE}}
         defaults = {
             "interval": "10m",
-            "timeout": "10s",
+            "timeout": "1m",
             "targetNamespace": "default",
             "releaseName": name,
             "chart": chart,
@@ -345,5 +345,5 @@ async def test_labelled_values_are_followed(world: HelmWorld) -> None:
         assert await world.colour() == "blue"
         change = {"data": {"values.yaml": "colour: green"}}
         await world.client.patch(resource, "values", NAMESPACE, change, type=PatchType.MERGE)
-        await world.settled("demo", "UpgradeSucceeded", within=30)
+        await world.settled("demo", "UpgradeSucceeded")
         assert await world.colour() == "green"

@@ -34,7 +34,7 @@ async def applied(world: World, name: str, value: str) -> None:
     async def check() -> bool:
         return ((await world.get("ConfigMap", name) or {}).get("data") or {}).get("k") == value
 
-    await eventually(check, 30)
+    await eventually(check)
 
 
 async def referring(world: World, name: str, *references: dict[str, Any]) -> None:

@@ -106,10 +106,10 @@ async def test_what_a_new_revision_leaves_as_it_was_is_not_decrypted_again(
     await world.publish(files)
     await world.kustomization("apps", decryption=DECRYPTION)
     async with world.running():
-        await world.ready("apps", within=30)
+        await world.ready("apps")
         assert len(decrypted) == 3
         files["b.yaml"] = encrypted(manifest("b", "changed"), "yaml", *ONLY_DATA)
-        await world.ready("apps", await world.publish(files), within=30)
+        await world.ready("apps", await world.publish(files))
     assert len(decrypted) == 4
     assert [await data_of(world, name) for name in "abc"] == [{"k": b"hidden"}, {"k": b"changed"}, {"k": b"hidden"}]
 
@@ -234,7 +234,7 @@ async def test_a_key_service_that_knows_a_service_account(
             annotated = {"metadata": {"annotations": AWS}}
             await world.client.patch(resource, "tenant", "flux-system", annotated, type=PatchType.MERGE)
             await world.change("apps", {"spec": {"retryInterval": "2m"}})
-            await world.ready("apps", within=30)
+            await world.ready("apps")
         assert await data_of(world, "a") == {"k": b"hidden"}
         assert "aws AssumeRoleWithWebIdentity tenant.flux-system.sops.fluxcd.io" in provider.asked
         assert [line for line in provider.asked if "Decrypt" in line] == ["kms Decrypt ASIATEMPORARY"]

@@ -109,7 +109,7 @@ async def test_a_service_account_logs_in_at_the_vault_of_a_file(world: World, mo
         await world.publish(files)
         await world.kustomization("apps", decryption=TENANT)
         async with world.running(sops_vault_configmap="vaults"):
-            await world.ready("apps", within=30)
+            await world.ready("apps")
         assert await data_of(world, "a") == await data_of(world, "b") == {"k": b"hidden"}
         assert await data_of(world, "c") == {"PASSWORD": b"hidden"}
         assert server.asked[0] == "ns/auth/kubernetes/login flux-system_tenant"
@@ -148,7 +148,7 @@ async def test_a_token_of_the_secret_comes_first(world: World, monkeypatch: pyte
         await secret(world, "keys", **{"sops.vault-token": b"author\n"})
         await world.kustomization("apps", decryption=DECRYPTION)
         async with world.running(sops_vault_configmap="vaults"):
-            await world.ready("apps", within=30)
+            await world.ready("apps")
         assert not [line for line in server.asked if "login" in line]
 
 
@@ -159,7 +159,7 @@ async def test_keys_of_the_engine_are_for_who_names_no_secret(world: World) -> N
     await world.kustomization("own", decryption=DECRYPTION)
     await world.kustomization("apps", decryption={"provider": "sops"})
     async with world.running(sops_age_secret="fallback"):
-        await world.ready("apps", within=30)
+        await world.ready("apps")
         await world.settled("own", "BuildFailed", "Failed to get the data key required to decrypt")
 
 
@@ -170,8 +170,8 @@ async def test_an_account_that_no_key_service_is_asked_as_does_not_matter(world:
     await world.kustomization("apps", decryption={**DECRYPTION, "serviceAccountName": "plain"})
     await world.kustomization("other", decryption={**DECRYPTION, "serviceAccountName": "missing"})
     async with world.running():
-        await world.ready("apps", within=30)
-        await world.ready("other", within=30)
+        await world.ready("apps")
+        await world.ready("other")
 
 
 def metadata(**more: Any) -> dict[str, Any]:

@@ -105,18 +105,18 @@ async def test_drift_in_another_cluster_is_corrected_at_once(world: World, tmp_p
 
             await world.ready("apps")
             await edit(there, "a", "theirs")
-            await eventually(corrected, 30)
+            await eventually(corrected)
             await there.delete("ConfigMap", "a", "default")
-            await eventually(corrected, 30)
+            await eventually(corrected)
             # What was watched there no longer counts when it is applied here, and the budget is free again.
             await world.change("apps", {"spec": {"kubeConfig": None}})
 
             async def here() -> bool:
                 return await value(world) == "ours"
 
-            await eventually(here, 30)
+            await eventually(here)
             await edit(world, "a", "theirs")
-            await eventually(here, 30)
+            await eventually(here)
     messages = [message for _, reason, message in await world.events("apps") if reason == "DriftCorrected"]
     assert "ConfigMap/default/a configured: it had been changed by kubectl-edit" in messages
     assert "ConfigMap/default/a created: it had been deleted" in messages

@@ -13,6 +13,7 @@ from fluxtui.api.kinds import GIT_REPOSITORY
 from fluxtui.api.meta import REQUESTED_AT, Condition
 from fluxtui.engine.controllers.source.gitrepository import GitRepositoryReconciler
 from fluxtui.engine.runtime.artifacts import ArtifactStore
+from fluxtui.engine.runtime.backoff import Backoff
 from fluxtui.engine.runtime.cluster import Cluster
 from fluxtui.engine.runtime.conditions import violations
 from fluxtui.engine.runtime.controller import Controller
@@ -30,6 +31,10 @@ class Bench:
         self.cluster = cluster
         self.store = store
         self.controller = Controller(GitRepositoryReconciler(cluster), cluster)
+
+    def retry_late(self) -> None:
+        """From now on, what fails is tried again in an hour: what is said of it stays."""
+        self.controller._backoff = Backoff(3600.0, 3600.0)
 
     async def create(self, name: str, url: str, **spec: object) -> dict[str, Any]:
         resource = await self.cluster.resource(GIT_REPOSITORY)

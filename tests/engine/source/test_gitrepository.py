@@ -207,6 +207,7 @@ async def test_an_artifact_that_disappeared_and_cannot_be_made_again(bench: Benc
     obj = await bench.ready("fleet")
     (bench.store.root / "alpha" / obj["status"]["artifact"]["path"]).unlink()
     repository.path.rename(repository.path.with_name("elsewhere"))
+    bench.retry_late()
     await bench.patch("fleet", {"metadata": {"annotations": {REQUESTED_AT: "1"}}})
     obj = await bench.failed("fleet", "GitOperationFailed")
     assert "artifact" not in obj["status"]
