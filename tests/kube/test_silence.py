@@ -15,7 +15,7 @@ from fluxtui.kube.liveness import Liveness
 from fluxtui.kube.watch import Phase, Timing, watch
 from tests.kube.following import FAST, Mirror, following
 from tests.kube.support import CONFIG_MAPS, ScriptedApi, answered, config_map, context, scripted, serve, status, until
-from tests.ports import held_port
+from tests.ports import free_port, held_port
 
 
 async def test_a_stream_that_is_silent_too_long_is_begun_again() -> None:
@@ -96,10 +96,10 @@ async def test_a_server_that_is_gone_and_comes_back_is_right_after_one_list() ->
     api = ScriptedApi()
     await api.put("ghost")
     async with AsyncExitStack() as stack:
-        async with serve(api.handle) as url:
+        port = free_port()
+        async with serve(api.handle, port=port) as url:
             mirror = await stack.enter_async_context(following(url))
             await until(lambda: api.watches)
-        port = int(url.rpartition(":")[2])
         held = held_port(port)
         await until(lambda: mirror.phase is Phase.BROKEN and "refused" in str(mirror.states[-1].error))
         assert "ghost" in mirror.objects
