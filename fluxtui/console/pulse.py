@@ -1,4 +1,5 @@
-"""The one place where news becomes paint: bursts of changes are folded into at most so many flushes a second."""
+"""The one place where news becomes paint: bursts of changes are folded into at most so many flushes a second, and what
+costs more waits until a burst is over."""
 
 from __future__ import annotations
 
@@ -49,3 +50,22 @@ class Pulse:
             self.kick()
         else:
             self._next += self._pause * (self._beat() or 0.0)
+
+
+class Lull:
+    """Calls `then` when `begin` was not called again for the time it was given; in the context of its making."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+        self._context = contextvars.copy_context()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def begin(self, seconds: float) -> None:
+        """Wait for so long, from now on."""
+        self.stop()
+        self._handle = asyncio.get_running_loop().call_later(seconds, self._then, context=self._context)
+
+    def stop(self) -> None:
+        """Do not call."""
+        if self._handle is not None:
+            self._handle.cancel()

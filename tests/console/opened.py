@@ -26,6 +26,7 @@ async def opened(still: Still | None = None, **console: Any) -> AsyncIterator[tu
     console_app = app(fleet, **console)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("fluxtui.console.screens.details.SETTLE", 0.0)
+        patched.setattr("fluxtui.console.screens.details.TURNS", 1e9)
         async with console_app.run_test(size=(120, 32)) as pilot:
             await pilot.pause()
             yield pilot, board(pilot)

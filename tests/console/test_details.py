@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from fluxtui.api.kinds import GIT_REPOSITORY
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.tabs import logs
-from fluxtui.console.widgets.pane import YAML
+from fluxtui.console.widgets.pane import YAML, Wish
 from fluxtui.fleet.lines import LineType, cluster_key
 from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.refs import Ref
@@ -208,6 +208,20 @@ async def test_secret_data_are_masked_until_asked_for(monkeypatch: pytest.Monkey
         screen.find(CANARY)
         await pilot.pause()
         assert "hunter2" not in pane_text(screen)
+
+
+async def test_a_wish_is_about_the_line_of_the_cursor_even_before_the_pane_has_turned_to_it() -> None:
+    async with opened() as (pilot, screen):
+        screen.journey.go_to(APPS)
+        await pilot.press("y")
+        screen.details._turning.stop()
+        screen.journey.go_to(US_APPS)
+        await pilot.pause()
+        assert shown(screen).ref == APPS
+        screen.details.grant(Wish.MANAGED_FIELDS)
+        await pilot.pause()
+        assert shown(screen).ref == US_APPS
+        assert "suspend: true" in pane_text(screen)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fluxtui.console.backlog import has_backlog
-from fluxtui.console.pulse import Pulse
+from fluxtui.console.pulse import Lull, Pulse
 
 pytestmark = pytest.mark.looptime
 
@@ -78,3 +78,18 @@ def test_a_terminal_is_behind_while_something_waits_to_be_written() -> None:
 def test_a_driver_of_another_shape_counts_as_fast(driver: object) -> None:
     app: Any = SimpleNamespace(_driver=driver)
     assert not has_backlog(app)
+
+
+async def test_a_lull_comes_once_and_only_after_the_last_beginning() -> None:
+    loop = asyncio.get_running_loop()
+    began, calls = loop.time(), list[float]()
+    lull = Lull(lambda: calls.append(round(loop.time() - began, 2)))
+    for _ in range(5):
+        lull.begin(0.12)
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
+    assert calls == [0.52]
+    lull.begin(0.12)
+    lull.stop()
+    await asyncio.sleep(1)
+    assert calls == [0.52]

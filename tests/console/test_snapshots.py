@@ -37,6 +37,7 @@ sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x32", "160x50"]
 @pytest.fixture(autouse=True)
 def _at_once_and_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fluxtui.console.screens.details.SETTLE", 0.0)
+    monkeypatch.setattr("fluxtui.console.screens.details.TURNS", 1e9)
     monkeypatch.setattr("fluxtui.console.screens.details.DELIBERATE", 0.0)
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

@@ -105,7 +105,7 @@ class Board(Screen[None], inherit_bindings=False):
         self.fleet_tree.show(lines)
         self._keep_open({line.ref for line in lines if line.opened and line.ref})
         self._show_notice(empty=not lines)
-        self.details.show(self.fleet_tree.current)
+        self.details.follow(self.fleet_tree.current)
 
     def _keep_open(self, opened: set[Ref]) -> None:
         """Have the fleet keep the children of open objects, and of no others."""
@@ -174,7 +174,7 @@ class Board(Screen[None], inherit_bindings=False):
 
     @on(VirtualList.Highlighted, "#tree")
     def _highlighted(self) -> None:
-        self.details.show(self.fleet_tree.current)
+        self.details.follow(self.fleet_tree.current)
 
     def find(self, ref: Ref) -> bool:
         """Put the cursor on an object's line, opening what leads to it; says whether there is one."""

@@ -10,7 +10,7 @@ from typing import Any
 from textual.screen import Screen
 
 from fluxtui.console.columns import Brush
-from fluxtui.console.pulse import Pulse
+from fluxtui.console.pulse import Lull, Pulse
 from fluxtui.console.tabs import diff, events, history, layout, logs, manifest, overview, tracing
 from fluxtui.console.widgets.document import Paragraph
 from fluxtui.console.widgets.pane import DIFF, EVENTS, HISTORY, LOGS, OVERVIEW, TRACE, YAML, DetailPane, Wish, tabs_of
@@ -31,6 +31,8 @@ DELIBERATE = 0.5
 """Seconds it must rest before a process is started for it."""
 _OF_THE_OBJECT = (OVERVIEW, HISTORY, YAML)
 """Tabs that are drawn from the object itself."""
+TURNS = 8
+"""How often a second the pane turns to another line while the cursor moves on and on."""
 RATE = 10
 """How often a second lines and events that come in may be drawn."""
 RENEWALS = 2
@@ -57,19 +59,33 @@ class Details:
         self._comparison: Comparison | None = None
         self._log = logs.LogText()
         self._problem = ""
+        self._unanswered = ""
+        """Why the line's cluster does not answer at the moment, if it does not."""
         self._shown: Sequence[Paragraph] = ()
+        self._wanted: Line | None = None
+        self._turning = Pulse(self._turn, TURNS)
+        self._resting = Lull(self._ask)
         self._drawing = Pulse(self.draw, RATE)
         self._renewing = Pulse(self._renew, RENEWALS)
         self._is_outdated = False
 
     def stop(self) -> None:
-        """The screen is gone: nothing is drawn any more."""
-        self._drawing.stop()
-        self._renewing.stop()
+        """The screen is gone: nothing is drawn or asked for any more."""
+        for each in (self._turning, self._resting, self._drawing, self._renewing):
+            each.stop()
+
+    def follow(self, line: Line | None) -> None:
+        """The cursor is on a line: turn to it, at once or a little later."""
+        self._wanted = line
+        self._turning.kick()
+
+    def _turn(self) -> None:
+        self.show(self._wanted)
 
     def show(self, line: Line | None, tab: str = "") -> None:
-        """Turn to a line, a tab, or both; to ask for the comparison again is to make it again."""
-        again = tab == self.tab == DIFF
+        """Turn to a line, a tab, or both; to ask for a tab again is to try again what failed, and to compare anew."""
+        self._wanted = line
+        again = bool(tab) and tab == self.tab and (tab == DIFF or bool(self._problem))
         tab = tab or self.tab
         same = line is not None and self.line is not None and line.key == self.line.key
         if same and tab == self.tab and line == self.line and not again:
@@ -80,6 +96,7 @@ class Details:
         self._pane.set_tabs(tabs_of(line), tab)
         if not same:
             self._object, self.reveals = None, False
+            self._unanswered = _unanswered(line, self._brush)
         if turned:
             self._restart(top=True)
         else:
@@ -94,8 +111,14 @@ class Details:
         self._log = logs.LogText()
         self._pane.document.follows = self.shown_tab == LOGS
         self.draw(top=top)
+        self._resting.stop()
         self._screen.workers.cancel_group(self._screen, GROUP)
-        if self.line is not None and self.line.ref is not None and self.shown_tab != TRACE:
+        if self.shown_tab != TRACE:
+            self._resting.begin(DELIBERATE if self.shown_tab == DIFF else SETTLE)
+
+    def _ask(self) -> None:
+        """The cursor has rested: ask the cluster, instead of what was asked before."""
+        if self.line is not None and self.line.ref is not None:
             work = partial(self._load, self._ticket, self.line, self.shown_tab)
             in_worker(self._screen, work, GROUP, exclusive=True)
 
@@ -108,7 +131,15 @@ class Details:
         """The mirror changed. What concerns the object itself shows at once, what concerns its relatives with the next
         tick: their states are looked up in the whole fleet, which is not done for each burst of news."""
         line = self.line
-        if line is None or (line.ref not in changes.rows and line.ref not in changes.branches):
+        if line is None:
+            return
+        if line.cluster in changes.clusters:
+            before, self._unanswered = self._unanswered, _unanswered(line, self._brush)
+            if before and not self._unanswered and (self._problem or self.shown_tab == LOGS):
+                self._restart(top=False)
+            elif before != self._unanswered:
+                self.draw()
+        if line.ref not in changes.rows and line.ref not in changes.branches:
             return
         self._is_outdated = self._is_outdated or line.ref in changes.rows
         self._renewing.kick()
@@ -126,9 +157,8 @@ class Details:
 
     def reload(self) -> None:
         """Fetch the object again for the tabs that show it."""
-        if self.shown_tab in _OF_THE_OBJECT and self.line is not None and self.line.ref is not None:
-            work = partial(self._load, self._ticket, self.line, self.shown_tab)
-            in_worker(self._screen, work, GROUP, exclusive=True)
+        if self.shown_tab in _OF_THE_OBJECT:
+            self._resting.begin(SETTLE)
 
     def redraw(self) -> None:
         """Set the same text again in other colours."""
@@ -140,6 +170,7 @@ class Details:
 
     def grant(self, wish: Wish) -> None:
         """What the user wants to see otherwise in the active tab; says so when there is nothing to it."""
+        self._turn()
         if wish is Wish.REVEAL and not self._is_secret:
             self._refuse("Only the data of a Secret are masked.", "Nothing to reveal")
             return
@@ -176,7 +207,6 @@ class Details:
     # Loading
 
     async def _load(self, ticket: int, line: Line, tab: str) -> None:
-        await asyncio.sleep(DELIBERATE if tab == DIFF else SETTLE)
         assert line.ref is not None
         try:
             if tab in _OF_THE_OBJECT:
@@ -255,7 +285,9 @@ class Details:
             return ()
         if self.shown_tab == EVENTS:
             found = self._happenings
-            return events.events(found, line.ref, brush) if found else events.none_yet(brush, loading=found is None)
+            if found:
+                return events.events(found, line.ref, brush)
+            return events.none_yet(brush, loading=found is None, unanswered=self._unanswered)
         if self.shown_tab == LOGS:
             return self._log.paragraphs(brush) or logs.none_yet(brush)
         if self.shown_tab == DIFF:
@@ -263,6 +295,11 @@ class Details:
         if self.shown_tab == HISTORY and self._object:
             return history.history(self._object, brush)
         return self._manifest or [layout.sentence("Reading the object…", brush)]
+
+
+def _unanswered(line: Line | None, brush: Brush) -> str:
+    info = brush.mirror.clusters.get(line.cluster) if line else None
+    return one_line(info.unanswered) if info else ""
 
 
 def _words(errors: BaseExceptionGroup[BaseException]) -> str:
