@@ -82,3 +82,12 @@ class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
     def is_settled(self) -> bool:
         """Whether the first reading has come to an end, well or not."""
         return self.phase not in (Phase.CONNECTING, Phase.SYNCING)
+
+    @property
+    def unanswered(self) -> str:
+        """Why nothing that is asked of it is answered at the moment, a sentence; "" when it is."""
+        if self.phase is Phase.DENIED:
+            return f"{self.id} refuses us: {self.error}"
+        if self.phase is Phase.UNREACHABLE:
+            return f"{self.id} does not answer: {self.error}"
+        return f"{self.id} refuses requests: {self.refused}" if self.refused else ""

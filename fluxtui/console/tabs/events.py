@@ -28,8 +28,10 @@ def events(happenings: Sequence[Happening], ref: Ref, brush: Brush, *, whole: bo
     return [_event(found, ref, brush, whole=whole) for found in reversed(happenings)]
 
 
-def none_yet(brush: Brush, *, loading: bool) -> list[Paragraph]:
-    """What to say without events."""
+def none_yet(brush: Brush, *, loading: bool, unanswered: str = "") -> list[Paragraph]:
+    """What to say without events; `unanswered` is why the cluster does not answer, if it does not."""
+    if loading and unanswered:
+        return [sentence(unanswered, brush, brush.palette.warning)]
     words = "Asking for events…" if loading else "No events in the last hour: Kubernetes keeps them no longer."
     return [sentence(words, brush)]
 
