@@ -203,8 +203,15 @@ async def test_a_cluster_that_refuses_requests_says_so_on_its_line_in_the_header
         await until(pilot, lambda: "is asked again now and then" in pane_text(screen))
         # What it said before stands: its objects are as live as its streams.
         assert any("✓ ks   apps" in line for line in shown(screen))
+        # What is asked for says why it does not come, and comes by itself afterwards.
+        screen.find(ks("bad", "apps"))
+        await pilot.press("E")
+        await until(pilot, lambda: "bad refuses requests: " in pane_text(screen))
+        await pilot.press("y")
+        await until(pilot, lambda: "Internal error" in pane_text(screen))
         await fleet["bad"].faults.clear()
         await until(pilot, lambda: "● live" in header(screen) and any("✓ bad" in line for line in shown(screen)))
+        await until(pilot, lambda: "kind: Kustomization" in pane_text(screen))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
