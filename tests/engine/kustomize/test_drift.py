@@ -159,6 +159,67 @@ async def test_a_fight_over_a_field_is_left_to_the_interval() -> None:
     assert len(woken) == 7
 
 
+def config_map(name: str, version: int, manager: str = "", uid: str = "1") -> dict[str, Any]:
+    """A ConfigMap in a version, which a manager has changed then."""
+    entries = [{"manager": manager, "operation": "Update", "time": str(version)}] if manager else []
+    metadata = {"name": name, "namespace": "default", "uid": uid, "resourceVersion": str(version)}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**metadata, "managedFields": entries}}
+
+
+def done(action: Action, *objects: dict[str, Any]) -> ChangeSet:
+    return ChangeSet(Change(identity_of(obj), "v1", action, obj) for obj in objects)
+
+
+async def test_many_objects_changed_at_once_all_wake() -> None:
+    woken: list[Key] = []
+    drift = DriftWatch("alpha", Budget(1, 20))
+    drift._wake = woken.append
+    key = Key("flux-system", "apps")
+    objects = [config_map(f"m{number}", 1) for number in range(20)]
+    drift.track(key, done(Action.CREATED, *objects))
+    for obj in objects:
+        drift._seen(identity_of(obj), config_map(obj["metadata"]["name"], 2, "kubectl-edit"))
+        with drift.applying(key) as notes:
+            assert notes == {identity_of(obj): "kubectl-edit"}
+    assert woken == [key] * 20
+
+
+async def test_what_is_changed_after_it_was_read_is_neither_forgotten_nor_taken_for_the_same() -> None:
+    woken: list[Key] = []
+    drift = DriftWatch("alpha", Budget(1, 2))
+    drift._wake = woken.append
+    drift._streaming.add(("", "ConfigMap"))
+    key = Key("flux-system", "apps")
+    changed, gone = identity_of(config_map("changed", 1)), identity_of(config_map("gone", 1))
+    read = [config_map("changed", 1), config_map("gone", 1)]
+    drift.track(key, done(Action.CREATED, *read))
+    for obj in read:
+        drift._seen(identity_of(obj), obj)
+    assert (drift.version(key, changed), drift.version(key, gone)) == ("1", "1")
+    with drift.applying(key):
+        drift._seen(changed, config_map("changed", 2, "kubectl-edit"))
+        drift._tracked[gone].current = ""
+        drift._note(gone, DELETED)
+        drift.track(key, done(Action.UNCHANGED, *read))
+    # What is known of the first versions must not count for what there is now.
+    assert (drift.version(key, changed), drift.version(key, gone)) == ("2", "")
+    assert woken == [key, key]
+
+
+async def test_what_the_engine_has_written_over_does_not_wake_again() -> None:
+    woken: list[Key] = []
+    drift = DriftWatch("alpha", Budget(1, 1))
+    drift._wake = woken.append
+    key = Key("flux-system", "apps")
+    drift.track(key, done(Action.CREATED, config_map("a", 1)))
+    with drift.applying(key):
+        for version in (2, 3):
+            # The last one is the engine's own, in which another manager still has some fields.
+            drift._seen(identity_of(config_map("a", 1)), config_map("a", version, "kubectl-edit"))
+        drift.track(key, done(Action.CONFIGURED, config_map("a", 3, "kubectl-edit")))
+    assert woken == []
+
+
 async def test_an_object_that_the_engine_makes_anew_is_no_drift() -> None:
     woken: list[Key] = []
     drift = DriftWatch("alpha", Budget(1, 1))

@@ -34,7 +34,7 @@ SWITCH = "engine.fluxtui.dev/drift-detection"
 DELETED = "deleted"
 _OWN = (policy.MANAGER, "Apply", "")
 _WAKES, _WITHIN = 6, 60.0
-"""How often, in how many seconds, one Kustomization is woken: two who fight over a field would never end."""
+"""How often, in how many seconds, one object wakes its Kustomization: two who fight over a field would never end."""
 
 _Owner = tuple[str, str, str]
 _Kind = tuple[str, str, str]
@@ -70,6 +70,16 @@ class _Tracked(msgspec.Struct, gc=False):
     """Whether the stream has shown this very object: one that is told as deleted before was its predecessor."""
 
 
+class _Notice(msgspec.Struct, frozen=True, gc=False):
+    """A foreign change."""
+
+    uid: str
+    """Of the object as it was tracked."""
+    version: str
+    """The resourceVersion of the change; empty when it is gone."""
+    who: str
+
+
 class DriftWatch:
     """What Kustomizations have applied to one cluster. `run` it beside the workers."""
 
@@ -81,11 +91,11 @@ class DriftWatch:
         self._tracked: dict[Identity, _Tracked] = {}
         self._of: dict[Key, dict[Identity, _Kind]] = {}
         self._notes: dict[Key, dict[Identity, str]] = {}
-        self._applying: dict[Key, dict[Identity, tuple[str, str]]] = {}
-        """Noticed while a Kustomization applies: object → (its UID before, who changed it)."""
+        self._applying: dict[Key, dict[Identity, _Notice]] = {}
+        """Noticed while a Kustomization applies."""
         self._early: dict[Key, dict[Identity, Object]] = {}
         """Shown by a stream while a Kustomization still applies what is not tracked yet: object → its metadata."""
-        self._wakes: dict[Key, deque[float]] = {}
+        self._wakes: dict[Identity, deque[float]] = {}
         self._streaming: set[tuple[str, str]] = set()
         """(group, kind) of the streams that bring every change at once."""
         self._kinds: Counter[_Kind] = Counter()
@@ -130,14 +140,14 @@ class DriftWatch:
         for identity in list(self._of.get(key, {})):
             self._drop(key, identity)
         self._notes.pop(key, None)
-        self._wakes.pop(key, None)
 
     @contextmanager
     def applying(self, key: Key) -> Iterator[Mapping[Identity, str]]:
         """While a Kustomization applies and `track` is told what; gives what was noticed of it since the last time:
         object → who changed it, or "deleted".
 
-        What is noticed meanwhile wakes it afterwards, unless the engine itself has made the object anew.
+        What is noticed meanwhile wakes it afterwards, unless the engine itself has made the object anew or has written
+        it since.
         """
         meanwhile = self._applying[key] = {}
         self._early[key] = {}
@@ -145,10 +155,12 @@ class DriftWatch:
             yield self._notes.pop(key, {})
         finally:
             del self._applying[key], self._early[key]
-        for identity, (uid, who) in meanwhile.items():
+        for identity, notice in meanwhile.items():
             found = self._tracked.get(identity)
-            if found is not None and found.uid == uid:
-                self._note(identity, who)
+            if found is None or found.uid != notice.uid:
+                continue
+            if not notice.version or _number(notice.version) > _number(found.version):
+                self._note(identity, notice.who, notice.version)
 
     async def run(self, client: Client, wake: Callable[[Key], None]) -> None:
         """Watch until cancelled; `wake` is called with a Kustomization whose objects somebody else changed."""
@@ -193,19 +205,25 @@ class DriftWatch:
             self._budget.objects -= 1
         metadata = live.get("metadata") or {}
         uid, version = metadata.get("uid", ""), metadata.get("resourceVersion", "")
-        seen = before is not None and before.seen and before.uid == uid
-        found = self._tracked[identity] = _Tracked(key, uid, version, _owners(live), version, seen)
+        current, seen = version, False
+        if before is not None and before.uid == uid:
+            seen = before.seen
+            # The stream may have shown, while it was applied, what came after what was read then.
+            if not before.current or _number(before.current) > _number(version):
+                current = before.current
+        found = self._tracked[identity] = _Tracked(key, uid, version, _owners(live), current, seen)
         self._count(key, identity, (identity.group, api_version, identity.kind))
         early = self._early.get(key, {}).pop(identity, None)
         if early is not None and early["metadata"].get("uid") == uid:
             found.seen = True
-            if _number(early) > _number(live):
+            if _number(early["metadata"].get("resourceVersion", "")) > _number(version):
                 self._seen(identity, early)
 
     def _drop(self, key: Key, identity: Identity) -> None:
         found = self._tracked.get(identity)
         if found is not None and found.key == key:
             del self._tracked[identity]
+            self._wakes.pop(identity, None)
             self._budget.objects += 1
         self._count(key, identity, None)
         if not self._of.get(key, True):
@@ -294,17 +312,18 @@ class DriftWatch:
         owners = _owners(obj)
         others = {owner[0] for owner, fields in owners.items() if owner != _OWN and found.owners.get(owner) != fields}
         if metadata.get("uid") != found.uid or others:
-            self._note(identity, ", ".join(sorted(others)) or "recreated")
+            self._note(identity, ", ".join(sorted(others)) or "recreated", found.current)
 
-    def _note(self, identity: Identity, who: str) -> None:
+    def _note(self, identity: Identity, who: str, version: str = "") -> None:
+        """Note that somebody changed an object, `version` its resourceVersion since, empty when it is gone."""
         found = self._tracked.get(identity)
         if found is None:
             return
         if found.key in self._applying:
-            self._applying[found.key][identity] = found.uid, who
+            self._applying[found.key][identity] = _Notice(found.uid, version, who)
             return
         self._notes.setdefault(found.key, {})[identity] = who
-        moments = self._wakes.setdefault(found.key, deque(maxlen=_WAKES))
+        moments = self._wakes.setdefault(identity, deque(maxlen=_WAKES))
         moment = self._clock()
         if len(moments) == _WAKES and moment - moments[0] < _WITHIN:
             logger.warning("%s: %s of %s changes all the time (%s)", self._cluster, identity, found.key, who)
@@ -328,10 +347,9 @@ def _owner(labels: Mapping[str, str]) -> Key:
     return Key(labels.get(f"{KUSTOMIZE_GROUP}/namespace", ""), labels.get(f"{KUSTOMIZE_GROUP}/name", ""))
 
 
-def _number(obj: Object) -> int:
-    """The resourceVersion as a number, by which versions of one object can be compared."""
-    text = str(obj["metadata"].get("resourceVersion", ""))
-    return int(text) if text.isdigit() else 0
+def _number(version: str) -> int:
+    """A resourceVersion as a number, by which versions of one object can be compared."""
+    return int(version) if version.isdigit() else 0
 
 
 def _owners(obj: Object) -> dict[_Owner, bytes]:
