@@ -71,6 +71,9 @@ class Lookout:
         """Look again and again until cancelled."""
         self._refusals, self._versions_at = 0, 0.0
         while True:
+            # What happens from now on may come too late for this look: it calls for the next.
+            self._stirred.clear()
+            self._asked = False
             try:
                 await client.alive()
                 await self._look_at_leases(client)
@@ -100,8 +103,6 @@ class Lookout:
         return min(LEASES_EVERY, REFUSED_PAUSE * 2.0 ** min(self._refusals - 1, 8))
 
     async def _until_next_look(self, pause: float) -> None:
-        if not self._asked:
-            self._stirred.clear()
         loop = asyncio.get_running_loop()
         soonest = loop.time() + min(LEASES_STIRRED, pause)
         timer = loop.call_later(pause, self._stirred.set)
@@ -111,7 +112,6 @@ class Lookout:
             timer.cancel()
         if not self._asked and (early := soonest - loop.time()) > 0:
             await asyncio.sleep(early)
-        self._asked = False
 
     async def _look_at_leases(self, client: Client) -> None:
         began = time.perf_counter()

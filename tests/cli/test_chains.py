@@ -139,7 +139,7 @@ def lease(name: str, holder: str) -> dict[str, Any]:
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": f"{name}-leader-election", "namespace": "flux-system"},
-        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 3600, "renewTime": renewed},
     }
 
 

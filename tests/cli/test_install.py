@@ -59,7 +59,7 @@ async def definitions(client: Client) -> dict[str, Object]:
     return {crd["metadata"]["name"]: crd for crd in items if crd["metadata"]["name"] in NAMES}
 
 
-def lease(holder: str, *, age: float = 0.0, duration: int = 15) -> Object:
+def lease(holder: str, *, age: float = 0.0, duration: int = 3600) -> Object:
     renewed = datetime.fromtimestamp(time.time() - age, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "apiVersion": "coordination.k8s.io/v1",
@@ -220,7 +220,7 @@ async def test_a_holder_whose_clock_is_late_is_alive(start: Start, monkeypatch: 
 
     async def renew() -> None:
         while True:
-            patch = {"spec": lease("", age=60)["spec"] | {"holderIdentity": "source-controller-1"}}
+            patch = {"spec": lease("", age=60, duration=10)["spec"] | {"holderIdentity": "source-controller-1"}}
             await client.patch(
                 resource, "source-controller-leader-election", "flux-system", patch, type=PatchType.MERGE
             )

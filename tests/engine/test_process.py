@@ -52,7 +52,7 @@ async def test_a_cluster_in_other_hands_is_left_alone_until_they_let_go(
         "metadata": {"name": LEASE, "namespace": "flux-system"},
         "spec": {
             "holderIdentity": "source-controller-7d4b9_1c2e",
-            "leaseDurationSeconds": 60,
+            "leaseDurationSeconds": 600,
             "renewTime": micro_timestamp(),
             "acquireTime": micro_timestamp(),
             "leaseTransitions": 0,
@@ -229,7 +229,7 @@ async def test_nothing_is_written_once_the_leases_are_lost(
     async with running(engine, context):
         await asyncio.wait_for(fetching.wait(), 60)
         for name in ("source", "kustomize", "helm"):
-            taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
+            taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 600}
             # Without a resourceVersion: the engine renews these Leases at the same time.
             name = f"{name}-controller-leader-election"
             await client.patch(LEASES, name, "flux-system", {"spec": taken}, type=PatchType.MERGE)
@@ -260,7 +260,7 @@ async def test_leases_lost_while_stopping_do_not_hold_up_the_stop(
     async with running(engine, context) as task:
         await asyncio.wait_for(fetching.wait(), 60)
         engine.stop.set()
-        taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 60}
+        taken = {"holderIdentity": "upstream_1", "renewTime": micro_timestamp(), "leaseDurationSeconds": 600}
         await client.patch(LEASES, LEASE, "flux-system", {"spec": taken}, type=PatchType.MERGE)
         await asyncio.wait((task,), timeout=60)
         assert task.done()
