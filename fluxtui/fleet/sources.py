@@ -45,15 +45,16 @@ def _origin(row: Row) -> Origin:
 
 def _add(walk: Walk, origin: Origin, consumers: dict[Ref, list[Ref]]) -> None:
     refs = list(consumers)
+    own = set(walk.passing(refs))
     if walk.match:
         consumers = {ref: list(walk.passing(found)) for ref, found in consumers.items()}
-        own = set(walk.passing(refs))
         refs = [ref for ref in refs if ref in own or consumers[ref]]
         if not refs:
             return
     key = ("source", *origin)
     opened = walk.is_open(key, by_itself=walk.match is not None)
-    members = tuple(each for ref in refs for each in (ref, *consumers[ref]))
+    # A source that only leads to what the filter lets through is no match, and no action on the line touches it.
+    members = tuple(each for ref in refs for each in ((ref,) if ref in own else ()) + tuple(consumers[ref]))
     walk.lines.append(Line(key, 0, LineType.SOURCE, True, opened, text=origin[1], members=members))
     if not opened:
         return

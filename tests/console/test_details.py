@@ -284,6 +284,19 @@ async def test_the_side_that_is_zoomed_is_alone_and_the_zoom_follows_the_focus()
         assert screen.pane.document.has_focus
 
 
+async def test_what_is_asked_of_a_tree_that_stands_alone_is_shown() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        await pilot.press("z", "E")
+        await pilot.pause()
+        assert screen.pane.document.has_focus
+        assert (screen.pane.region.width, screen.pane.tab) == (120, "events")
+        assert not screen.fleet_tree.region.width
+        await pilot.press("tab")
+        await pilot.pause()
+        assert screen.fleet_tree.region.width == 120
+
+
 async def test_nothing_selected_is_said() -> None:
     async with opened(Still({})) as (pilot, _):
         await pilot.press("R")

@@ -239,7 +239,7 @@ def test_a_filter_opens_what_it_finds_and_hides_the_rest() -> None:
     query = Query.parse("name=apps cluster=east")
     assert draw(mirror, Shape(View.OWNERSHIP, query=query)) == ["v east", "  v ks root east", "    > ks apps"]
     assert draw(mirror, Shape(View.SOURCE, query=query)) == [
-        "v https://git.example.com/fleet.git 2",
+        "v https://git.example.com/fleet.git 1",
         "  v git fleet east",
         "    > ks apps",
     ]
@@ -378,3 +378,12 @@ def test_a_folded_object_hides_no_more_than_the_filter_lets_through(query: str, 
 def test_a_folded_source_hides_no_more_than_the_filter_lets_through() -> None:
     shape = Shape(View.SOURCE, folded=frozenset({ref("git", "fleet", "east")}), query=Query.parse("kind=ks"))
     assert hidden(deep_fleet(), shape) == {"git fleet": 1}
+
+
+def test_a_source_stands_for_no_more_than_the_filter_lets_through() -> None:
+    tree = Tree(deep_fleet())
+    found = {
+        text: tree.members(tree.flatten(Shape(View.SOURCE, query=Query.parse(text)))[0])
+        for text in ("kind=ks state=failed cluster=east", "kind=git cluster=east")
+    }
+    assert list(found.values()) == [[ref("ks", "apps", "east")], [ref("git", "fleet", "east")]]

@@ -89,6 +89,9 @@ class FleetScreen(Board, inherit_bindings=False):
         line = self.fleet_tree.current
         self.details.show(line, tab)
         self.journey.visit()
+        if self.zoom.is_on:
+            # What is asked for is to be seen, where the tree stands alone.
+            self.zoom.turn(to_pane=True)
         why = reason_against(line, tab)
         if why:
             self.notify(why, title=f"No {dict(ALL_TABS)[tab]}", severity="warning", markup=False)
