@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is, not whether the program is right.
-settings.register_profile("tests", deadline=None)
+# How long an example takes, or is made, says how busy the machine is, not whether the program is right; and what one
+# run finds, every run finds.
+settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 
 pytest_plugins = ["tests.fixtures_apiserver", "tests.fixtures_sandbox"]
