@@ -88,6 +88,6 @@ class ClusterInfo(msgspec.Struct, frozen=True, kw_only=True):
         """Why nothing that is asked of it is answered at the moment, a sentence; "" when it is."""
         if self.phase is Phase.DENIED:
             return f"{self.id} refuses us: {self.error}"
-        if self.phase is Phase.UNREACHABLE:
+        if self.phase is Phase.UNREACHABLE or self.lost_since:
             return f"{self.id} does not answer: {self.error}"
         return f"{self.id} refuses requests: {self.refused}" if self.refused else ""
