@@ -40,7 +40,7 @@ def left_behind(environment: dict[str, str]) -> list[str]:
     return [path.name for path in Path(environment["TMPDIR"]).glob("fluxtui-demo-*")]
 
 
-def wait_until(check: Any, seconds: float = 60) -> Any:
+def wait_until(check: Any, seconds: float = 120) -> Any:
     """The first true value of `check`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -53,7 +53,7 @@ def wait_until(check: Any, seconds: float = 60) -> Any:
 
 def test_a_signal_is_a_way_to_leave_the_demo(environment: dict[str, str]) -> None:
     with Terminal([*PROGRAM, "demo"], env=environment, size=(120, 32)) as terminal:
-        terminal.wait_for("prod-eu", seconds=60)
+        terminal.wait_for("prod-eu", seconds=120)
         terminal.process.terminate()
         assert terminal.wait(seconds=60) == 0
         assert terminal.raw.rfind(b"\x1b[?1049l") > terminal.raw.rfind(b"\x1b[?1049h")
@@ -62,12 +62,12 @@ def test_a_signal_is_a_way_to_leave_the_demo(environment: dict[str, str]) -> Non
 
 def test_the_demo_opens_in_a_terminal(environment: dict[str, str]) -> None:
     with Terminal([*PROGRAM, "demo"], env=environment, size=(120, 32)) as terminal:
-        terminal.wait_for("prod-eu", seconds=60)
-        terminal.wait_for("infra-crds", seconds=60)
+        terminal.wait_for("prod-eu", seconds=120)
+        terminal.wait_for("infra-crds", seconds=120)
         terminal.send("?")
-        terminal.wait_for("Tour", seconds=60)
+        terminal.wait_for("Tour", seconds=120)
         terminal.send("\x1b")
-        terminal.wait_gone("Tour", seconds=60)
+        terminal.wait_gone("Tour", seconds=120)
         terminal.send("Q")
         assert terminal.wait(seconds=60) == 0
     wait_until(lambda: not left_behind(environment))
