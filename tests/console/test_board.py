@@ -14,7 +14,7 @@ from fluxtui.fleet.lines import LineType, View, cluster_key
 from fluxtui.fleet.refs import Ref
 from tests.console import world
 from tests.console.live import until
-from tests.console.opened import CANARY, here, names, opened, top
+from tests.console.opened import CANARY, here, names, opened, titles, top
 from tests.console.still import API, APPS, Still
 
 
@@ -208,6 +208,16 @@ async def test_another_view_keeps_the_object_or_shows_what_stands_for_it() -> No
             assert line.type == kind
             assert APPS in line.members
             screen.set_view(View.KIND)
+
+
+async def test_the_name_of_what_the_cursor_is_on_is_copied_and_what_has_none_says_so() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(APPS)
+        copied = []
+        for _ in range(3):
+            await pilot.press("c", "h")
+            copied.append((pilot.app.clipboard, titles(pilot)[-1]))
+        assert copied == [("apps", "Copied"), ("apps", "Nothing to copy"), ("prod-eu", "Copied")]
 
 
 async def test_views_follow_their_key_and_their_names() -> None:

@@ -26,6 +26,7 @@ from fluxtui.fleet.census import Census
 from fluxtui.fleet.fleet import Fleet
 from fluxtui.fleet.lines import View
 from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.text import one_line
 
 if TYPE_CHECKING:
     from fluxtui.console.screens.actions import Actions
@@ -119,9 +120,12 @@ class FleetScreen(Board, inherit_bindings=False):
 
     def action_copy_name(self) -> None:
         line = self.fleet_tree.current
-        if line and line.ref:
-            self.app.copy_to_clipboard(line.ref.name)
-            self.notify(line.ref.name, title="Copied", markup=False, timeout=2)
+        name = line.ref.name if line and line.ref else one_line(line.cluster) if line and not line.category else ""
+        if name:
+            self.app.copy_to_clipboard(name)
+            self.notify(name, title="Copied", markup=False, timeout=2)
+        else:
+            self.notify("Select an object or a cluster.", title="Nothing to copy", severity="warning", markup=False)
 
     # Moving about
 
