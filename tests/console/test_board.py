@@ -214,8 +214,8 @@ async def test_the_name_of_what_the_cursor_is_on_is_copied_and_what_has_none_say
     async with opened() as (pilot, screen):
         screen.find(APPS)
         copied = []
-        for _ in range(3):
-            await pilot.press("c", "h")
+        for steps in ("", "h", "hh"):
+            await pilot.press(*steps, "c")
             copied.append((pilot.app.clipboard, titles(pilot)[-1]))
         assert copied == [("apps", "Copied"), ("apps", "Nothing to copy"), ("prod-eu", "Copied")]
 
