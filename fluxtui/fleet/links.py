@@ -6,7 +6,7 @@ Source: the API documents of the Flux controllers (sourceRef, chartRef, dependsO
 from __future__ import annotations
 
 from fluxtui.api.kinds import HELM_RELEASE, KUSTOMIZATION, OPERATOR_GROUP, is_flux_group
-from fluxtui.fleet.refs import Ref, group_of, intern
+from fluxtui.fleet.refs import Ref, group_of, intern, shared
 from fluxtui.fleet.wire import ChartTemplate, Entries, Reference, Wire
 
 _OWNER_LABELS = (
@@ -94,7 +94,7 @@ def inventory_of(wire: Wire) -> str:
     """The ids of the objects it manages, one a line: one text costs a tenth of a list of them."""
     inventory = wire.status.inventory if wire.status else None
     if isinstance(inventory, Entries):
-        return "\n".join([entry.id for entry in inventory.entries or ()])
+        return shared("\n".join([entry.id for entry in inventory.entries or ()]))
     if isinstance(inventory, list):
         return "\n".join(
             f"{entry.namespace}_{entry.name}_{group_of(entry.api_version, entry.kind)}_{entry.kind}"

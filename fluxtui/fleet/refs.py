@@ -11,6 +11,7 @@ from fluxtui.fleet.text import brief, one_line
 
 _GROUPS = {kind.kind: kind.group for kind in KINDS}
 _MOST_TEXTS = 65536
+_MOST_CHARACTERS = 4 << 20
 
 
 class Ref(msgspec.Struct, frozen=True, gc=False, order=True, cache_hash=True):
@@ -84,6 +85,34 @@ def interner(make: Callable[[str], str] = str, most: int = _MOST_TEXTS) -> Calla
     return _Texts(make, most).__getitem__
 
 
+class Sharing:
+    """Gives the one copy of a long text that came lately: clusters of a fleet have much in common.
+
+    It holds no more than twice so many characters (and the last text), the latest, whether or not anybody still uses
+    them: a text that nobody keeps any more is forgotten with the others of its time.
+    """
+
+    def __init__(self, most: int = _MOST_CHARACTERS) -> None:
+        self._young: dict[str, str] = {}
+        self._old: dict[str, str] = {}
+        self._most = most
+        self._size = 0
+
+    def __call__(self, text: str) -> str:
+        """The copy that others have, if one is known; else this one."""
+        found = self._young.get(text)
+        if found is not None:
+            return found
+        kept = self._old.pop(text, text)
+        if self._size + len(kept) > self._most:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young[kept] = kept
+        self._size += len(kept)
+        return kept
+
+
+shared = Sharing()
+"""Inventories."""
 intern = interner()
 """Texts as they are: kinds, groups, names in references."""
 clean = interner(one_line)

@@ -1,0 +1,40 @@
+"""Texts that many rows have are kept once."""
+
+from __future__ import annotations
+
+from fluxtui.fleet.mirror import Mirror
+from fluxtui.fleet.refs import Sharing
+from tests.fleet.objects import flux, ready
+
+
+def text(number: int) -> str:
+    return f"{number:010}"
+
+
+def test_equal_inventories_of_a_fleet_are_one_text() -> None:
+    mirror = Mirror()
+    rows = []
+    for cluster in ("eu", "us"):
+        entries = [{"id": f"web_app-{number}_apps_Deployment", "v": "v1"} for number in range(3)]
+        (ref,) = mirror.upsert(cluster, [flux("ks", "apps", ready(), status={"inventory": {"entries": entries}})])
+        rows.append(mirror.rows[ref])
+    assert rows[0].inventory.count("\n") == 2
+    assert rows[0].inventory is rows[1].inventory
+
+
+def test_what_comes_again_and_again_stays_shared_and_what_does_not_is_forgotten() -> None:
+    sharing = Sharing(most=100)
+    often, once = sharing(text(0)), sharing(text(1))
+    for number in range(2, 1000):
+        sharing(text(number))
+        assert sharing(text(0)) is often
+    assert sharing(text(1)) is not once
+
+
+def test_no_more_is_kept_than_allowed() -> None:
+    sharing = Sharing(most=100)
+    for number in range(1000):
+        sharing(text(number))
+        assert len(sharing._young) + len(sharing._old) <= 20
+    long = sharing("x" * 1000)
+    assert sharing("x" * 1000) is long
