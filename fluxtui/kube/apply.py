@@ -17,6 +17,7 @@ from fluxtui.kube.changes import Action, Change, ChangeSet
 from fluxtui.kube.errors import ApiError, Conflict, Invalid, KubeError, NotFound
 from fluxtui.kube.health import HealthError, wait_until_ready
 from fluxtui.kube.identity import Identity, Object, identity_of, labels_of, version_of
+from fluxtui.kube.inventory import Inventory
 from fluxtui.kube.masking import masked_message
 from fluxtui.kube.memory import Memory
 from fluxtui.kube.normalize import is_definition, normalized
@@ -33,14 +34,14 @@ _DELETE_POLL = 0.25
 class ApplyError(KubeError):
     """Objects that could not be applied: a line for each, which names it."""
 
-    def __init__(self, failures: Sequence[str], changes: ChangeSet, *, attempted: bool = True) -> None:
+    def __init__(self, failures: Sequence[str], changes: ChangeSet, unsure: Inventory | None = None) -> None:
         shown = list(dict.fromkeys(failures))
         more = [f"and {len(shown) - _SHOWN_FAILURES} more"] if len(shown) > _SHOWN_FAILURES else []
         super().__init__("\n".join(shown[:_SHOWN_FAILURES] + more))
         self.changes = changes
         """What was done before and beside."""
-        self.attempted = attempted or any(change.action.is_change for change in changes)
-        """Whether anything may have been written, what failed included."""
+        self.touched = changes.inventory | (unsure or Inventory())
+        """What may be in the cluster: what was looked at and done, and what failed while it was written."""
 
 
 class Applier:
@@ -58,11 +59,16 @@ class Applier:
         """
         done = ChangeSet()
         for settle, stage in enumerate(_stages(_prepared(objects, options), options)):
-            plans = await self._plan(stage, options, done)
             start = len(done)
-            await self._write(plans, options, done)
+            await self._write(await self._plan(stage, options, done), options, done)
             if settle < 2:
-                await self._settle(list(done)[start:], options, done)
+                gone = await self._settle(list(done)[start:], options, done)
+                if gone:
+                    # They were about to be deleted when they were applied.
+                    stage = [obj for obj in stage if identity_of(obj) in gone]
+                    start = len(done)
+                    await self._write(await self._plan(stage, options, done), options, done)
+                    await self._settle(list(done)[start:], options, done)
         return done
 
     async def preview(
@@ -81,7 +87,7 @@ class Applier:
             # Without what is known: whoever looks wants to see what there is.
             batch = await self._planned([obj for obj in stage if obj not in waiting], options, Memory())
             if batch.failures and refused is None:
-                raise ApplyError(batch.failures, ChangeSet(), attempted=False)
+                raise ApplyError(batch.failures, ChangeSet())
             plans += batch.results
             if refused is not None:
                 refused += batch.failures
@@ -91,7 +97,7 @@ class Applier:
     async def _plan(self, stage: Sequence[Object], options: ApplyOptions, done: ChangeSet) -> list[Plan]:
         batch = await self._planned(stage, options, self._memory)
         if batch.failures:
-            raise ApplyError(batch.failures, done, attempted=False)
+            raise ApplyError(batch.failures, done)
         return batch.results
 
     async def _planned(self, stage: Sequence[Object], options: ApplyOptions, memory: Memory) -> Batch[Plan]:
@@ -103,15 +109,20 @@ class Applier:
         """Write plans: kind after kind in the order of the set, objects of one kind at once."""
         writer = _Writer(self._client, self._memory, options)
         for _, group in groupby(plans, key=lambda plan: identity_of(plan.desired).rank):
-            batch = await each(list(group), writer.write, options.concurrency, lambda plan: identity_of(plan.desired))
+            written = list(group)
+            batch = await each(written, writer.write, options.concurrency, lambda plan: identity_of(plan.desired))
             done.extend(batch.results)
             if batch.failures:
-                raise ApplyError(batch.failures, done)
+                raise ApplyError(batch.failures, done, Inventory.of_objects(plan.desired for plan in written))
 
-    async def _settle(self, changes: Sequence[Change], options: ApplyOptions, done: ChangeSet) -> None:
-        """Wait for definitions and classes; afterwards the server knows the kinds of new CRDs."""
+    async def _settle(self, changes: Sequence[Change], options: ApplyOptions, done: ChangeSet) -> set[Identity]:
+        """Wait for definitions and classes; afterwards the server knows the kinds of new CRDs.
+
+        Those that vanish meanwhile are returned, and their changes taken back.
+        """
         # What is unchanged without being read was ready when it was read last.
         waited = [change for change in changes if change.live is not None and change.action is not Action.SKIPPED]
+        gone: set[Identity] = set()
         try:
             await wait_until_ready(
                 self._client,
@@ -119,11 +130,15 @@ class Applier:
                 options.wait_timeout,
                 known={change.identity: change.live for change in waited if change.live is not None},
                 fail_fast=False,
+                vanished=gone,
             )
         except HealthError as error:
             raise ApplyError([str(error)], done) from error
+        done.remove(gone)
+        self._memory.forget(gone)
         if any(change.action.is_change and change.identity.kind == "CustomResourceDefinition" for change in waited):
             await self._client.resources(refresh=True)
+        return gone
 
 
 class _Writer:

@@ -6,7 +6,7 @@ Source: the change sets of fluxcd/pkg `ssa`; the lines are what Flux puts in eve
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -63,6 +63,10 @@ class ChangeSet:
     def extend(self, changes: Iterable[Change]) -> None:
         """Append changes."""
         self._changes.extend(changes)
+
+    def remove(self, identities: Collection[Identity]) -> None:
+        """Take back the changes of some objects."""
+        self._changes = [change for change in self._changes if change.identity not in identities]
 
     @property
     def changed(self) -> ChangeSet:

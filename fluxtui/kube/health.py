@@ -39,14 +39,16 @@ async def wait_until_ready(
     fail_fast: bool = True,
     may_vanish: Collection[Identity] = (),
     judge: Callable[[Object], Result | None] | None = None,
+    vanished: set[Identity] | None = None,
 ) -> None:
     """Wait, at most `within` seconds, until every object (identity → API version) is Current.
 
     `known` are objects read a moment ago, which saves reading those that are ready. With `fail_fast`, the first Failed
     object ends the wait; without, the wait goes on while others are in progress. `may_vanish` are Jobs that delete
-    themselves when done. `judge` knows the health of objects better than kstatus, or says None. Raises HealthError.
+    themselves when done. `judge` knows the health of objects better than kstatus, or says None. `vanished`, if given,
+    gets what does not exist any more, for which then nobody waits. Raises HealthError.
     """
-    check = _Check(client, wanted, may_vanish, judge)
+    check = _Check(client, wanted, may_vanish, judge, vanished)
     check.learn(known or {})
     try:
         async with asyncio.timeout(within):
@@ -100,7 +102,9 @@ class _Check:
         wanted: Mapping[Identity, str],
         may_vanish: Collection[Identity],
         judge: Callable[[Object], Result | None] | None,
+        vanished: set[Identity] | None,
     ) -> None:
+        self._vanished = vanished
         self._judge = judge
         self._client = client
         self._wanted = dict(wanted)
@@ -168,6 +172,9 @@ class _Check:
             self._broken[identity] = result.message
         if result.status is Status.NOT_FOUND and identity in self._may_vanish:
             result = Result(Status.CURRENT, "Job is done and gone")
+        if result.status is Status.NOT_FOUND and self._vanished is not None:
+            self._vanished.add(identity)
+            result = Result(Status.CURRENT, "gone")
         self._results[identity] = result
         self._workloads.pop(identity, None)
         if obj is not None and result.status is Status.IN_PROGRESS and (identity.group, identity.kind) in _WORKLOADS:

@@ -19,6 +19,7 @@ from fluxtui.kube.memory import Memory
 from fluxtui.kube.ownership import flux_cleanup
 from fluxtui.kube.plan import ApplyOptions
 from fluxtui.kube.prune import PruneOptions, prune
+from tests.engine.polling import eventually
 from tests.kube.applying import MARKS, OPTIONS, OWNER, Object, config_map, deployment, get, patch
 
 
@@ -146,6 +147,46 @@ async def test_definitions_are_there_before_their_objects(client: Client, namesp
     assert {change.action for change in gone} == {Action.DELETED}
 
 
+async def test_a_definition_that_is_being_deleted_is_made_anew(client: Client, namespace: str) -> None:
+    kind = f"Gadget{namespace.replace('-', '')}"
+    plural = f"{kind.lower()}s"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    definition: Object = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    gadget = {"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "g", "namespace": namespace}}
+    applier = Applier(client)
+    await applier.apply([definition, gadget], OPTIONS)
+    await patch(client, definition, {"metadata": {"finalizers": ["example.com/wait"]}})
+    before = await get(client, definition)
+    crds = await client.resource_for(definition)
+    await client.delete(crds, f"{plural}.example.com")
+    async with asyncio.TaskGroup() as group:
+        applying = group.create_task(applier.apply([definition, gadget], OPTIONS))
+        await eventually(lambda: _is_deleting(client, definition), 60)
+        await patch(client, definition, {"metadata": {"finalizers": None}})
+    changes = {change.identity.kind: change.action for change in applying.result()}
+    assert changes["CustomResourceDefinition"] == "created"
+    after = await get(client, definition)
+    assert before is not None
+    assert after is not None
+    assert before["metadata"]["uid"] != after["metadata"]["uid"]
+    assert await get(client, gadget) is not None
+    await client.delete(crds, f"{plural}.example.com")
+
+
+async def _is_deleting(client: Client, obj: Object) -> bool:
+    return bool((await get(client, obj) or {"metadata": {}})["metadata"].get("deletionTimestamp"))
+
+
 async def test_every_refused_object_is_named(client: Client, namespace: str) -> None:
     objects = [
         config_map("a", namespace),
@@ -161,7 +202,7 @@ async def test_every_refused_object_is_named(client: Client, namespace: str) -> 
     assert lines[1] == f'ConfigMap/{namespace}-absent/b not found: namespaces "{namespace}-absent" not found'
     assert lines[2].startswith(f"Deployment/{namespace}/UPPER dry-run failed (Invalid): ")
     assert lines[3] == 'Nothing/n dry-run failed: no matches for kind "Nothing" in version "example.com/v1"'
-    assert not caught.value.attempted
+    assert not caught.value.touched
     assert await get(client, objects[0]) is None
 
 
@@ -239,7 +280,7 @@ async def test_kinds_can_be_applied_before_all_others(client: Client, namespace:
         await Applier(client).apply(objects, options)
     # The others are not even begun with: a stage is dry-run as a whole.
     assert [str(change) for change in caught.value.changes] == [f"Service/{namespace}/web created"]
-    assert caught.value.attempted
+    assert [identity.name for identity in caught.value.touched] == ["web"]
 
 
 async def test_what_kubectl_wrote_stays_if_it_is_to_be_merged(client: Client, namespace: str) -> None:

@@ -206,6 +206,27 @@ async def test_what_is_changed_after_it_was_read_is_neither_forgotten_nor_taken_
     assert woken == [key, key]
 
 
+async def test_what_could_not_be_corrected_is_kept_for_the_next_time() -> None:
+    woken: list[Key] = []
+    drift = DriftWatch("alpha", Budget(1, 2))
+    drift._wake = woken.append
+    key = Key("flux-system", "apps")
+    one, two = identity_of(config_map("one", 1)), identity_of(config_map("two", 1))
+    drift.track(key, done(Action.CREATED, config_map("one", 1), config_map("two", 1)))
+    drift._seen(one, config_map("one", 2, "kubectl-edit"))
+
+    def fail() -> None:
+        with drift.applying(key):
+            drift._note(two, DELETED)
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        fail()
+    assert woken == [key, key]
+    with drift.applying(key) as notes:
+        assert notes == {one: "kubectl-edit", two: DELETED}
+
+
 async def test_what_the_engine_has_written_over_does_not_wake_again() -> None:
     woken: list[Key] = []
     drift = DriftWatch("alpha", Budget(1, 1))

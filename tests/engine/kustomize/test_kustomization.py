@@ -247,6 +247,23 @@ async def test_what_was_applied_before_a_failure_is_in_the_inventory(world: Worl
         await world.gone("Namespace", "team", "")
 
 
+async def test_what_was_never_written_is_not_in_the_inventory(world: World) -> None:
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team\n"
+    await world.publish({"old.yaml": config_map("old")})
+    await world.kustomization("apps")
+    async with world.running():
+        await world.ready("apps")
+        files = {"n.yaml": namespace, "new.yaml": config_map("new"), "bad.yaml": config_map("Bad_Name")}
+        await world.publish(files)
+        status = await world.settled("apps", "ReconciliationFailed", "ConfigMap/default/Bad_Name dry-run failed")
+        ids = [entry["id"] for entry in status["inventory"]["entries"]]
+        assert ids == ["default_old__ConfigMap", "_team__Namespace"]
+        await world.publish({"a.yaml": config_map("a")})
+        await world.ready("apps")
+    deleted = {message for _, _, message in await world.events("apps") if message.endswith("deleted")}
+    assert deleted == {"ConfigMap/default/old deleted\nNamespace/team deleted"}
+
+
 async def test_prune_leaves_what_is_not_its_own(world: World) -> None:
     files = {f"{name}.yaml": config_map(name) for name in ("foreign", "kept", "ignored", "gone")}
     await world.publish(files)

@@ -48,10 +48,10 @@ async def apply_objects(run: Run, watched: Callable[[Identity], str] | None = No
         async with asyncio.timeout(policy.timeout_of(run.object.spec)):
             work.changes = await Applier(work.target, work.memory).apply(work.objects, options)
     except ApplyError as error:
-        if not error.attempted:
-            run.status["inventory"] = work.before.to_status()
-            if not len(work.before):
-                del run.status["inventory"]
+        known = work.before | error.touched
+        run.status["inventory"] = known.to_status()
+        if not len(known):
+            del run.status["inventory"]
         raise failed(run, RECONCILIATION_FAILED, f"{error}\n{error.changes.changed}") from error
     except TimeoutError:
         limit = durations.text(policy.timeout_of(run.object.spec))

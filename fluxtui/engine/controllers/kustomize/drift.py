@@ -151,16 +151,21 @@ class DriftWatch:
         """
         meanwhile = self._applying[key] = {}
         self._early[key] = {}
+        notes = self._notes.pop(key, {})
         try:
-            yield self._notes.pop(key, {})
+            yield notes
+        except BaseException:
+            # What could not be corrected is reported once it is.
+            self._notes[key] = notes
+            raise
         finally:
             del self._applying[key], self._early[key]
-        for identity, notice in meanwhile.items():
-            found = self._tracked.get(identity)
-            if found is None or found.uid != notice.uid:
-                continue
-            if not notice.version or _number(notice.version) > _number(found.version):
-                self._note(identity, notice.who, notice.version)
+            for identity, notice in meanwhile.items():
+                found = self._tracked.get(identity)
+                if found is None or found.uid != notice.uid:
+                    continue
+                if not notice.version or _number(notice.version) > _number(found.version):
+                    self._note(identity, notice.who, notice.version)
 
     async def run(self, client: Client, wake: Callable[[Key], None]) -> None:
         """Watch until cancelled; `wake` is called with a Kustomization whose objects somebody else changed."""
