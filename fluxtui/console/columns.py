@@ -85,7 +85,7 @@ def stamp(line: Line, brush: Brush) -> tuple[object, ...]:
         row = brush.mirror.rows.get(line.ref) if line.ref else None
         return (line.opens, line.opened, line.depth, row, brush.age(_since(line, brush)), brush.tree.hidden(line))
     if line.type == LineType.CHILD:
-        return (line.opened, line.depth, line.child, brush.age(_since(line, brush)))
+        return (line.opened, line.depth, line.child, brush.age(_since(line, brush)), _is_lost(line, brush))
     if line.type == LineType.CLUSTER:
         info = brush.mirror.clusters.get(line.cluster)
         under_way = brush.engines.get(line.cluster)
@@ -185,22 +185,29 @@ def _child(line: Line, brush: Brush) -> Cells:
     child = line.child
     assert child is not None
     palette = brush.palette
-    style = brush.state(child.state)
-    bad = child.state in (State.FAILED, State.STALLED, State.DELETING)
+    state = State.UNREACHABLE if _is_lost(line, brush) else child.state
+    style = brush.state(state)
+    bad = state in (State.FAILED, State.STALLED, State.DELETING)
     ref = child.ref
-    unknown = child.state == State.UNKNOWN
+    quiet = state in (State.UNKNOWN, State.UNREACHABLE)
     return Cells(
         depth=line.depth,
         arrow=_arrow(line, brush),
-        glyph=brush.glyph(child.state),
+        glyph=brush.glyph(state),
         glyph_style=style,
         name=f"{ref.kind} {ref.name if ref.kind == 'Pod' else ref.path}",
-        name_style=palette.muted if unknown else palette.ink,
+        name_style=palette.muted if quiet else palette.ink,
         message=child.message.replace(UNICODE.times, brush.glyphs.times),
         message_style=style if bad else palette.muted,
         tail=brush.age(child.changed),
         tail_style=palette.muted,
     )
+
+
+def _is_lost(line: Line, brush: Brush) -> bool:
+    """Whether what is known of a child may be out of date; of a row, its state says so."""
+    info = brush.mirror.clusters.get(line.cluster)
+    return info is not None and info.is_lost
 
 
 def _gone(line: Line, brush: Brush) -> Cells:

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Static
 
+from fluxtui.fleet.clusters import Phase
 from fluxtui.fleet.lines import LineType, View, cluster_key
 from fluxtui.fleet.refs import Ref
 from tests.console import world
@@ -99,6 +100,24 @@ async def test_what_becomes_of_a_child_shows_although_nothing_else_changed() -> 
         )
         mirror.set_branch(APPS, msgspec.structs.replace(before, children=gone))
         await until(pilot, lambda: "not found in the cluster" in told())
+
+
+async def test_children_are_greyed_with_their_cluster() -> None:
+    async with opened() as (pilot, screen):
+        mirror, tree = screen.fleet.mirror, screen.fleet_tree
+        screen.find(APPS)
+        await pilot.press("right")
+
+        def painted() -> str:
+            index = next(index for index, line in enumerate(tree.lines) if line.ref == API)
+            return tree.render_line(index - tree.scroll_offset.y).text
+
+        assert "✗ Deployment web/api" in painted()
+        live = mirror.clusters["prod-eu"]
+        mirror.set_cluster(msgspec.structs.replace(live, phase=Phase.UNREACHABLE, lost_since=mirror.clock() - 60))
+        await until(pilot, lambda: "⌁ Deployment web/api" in painted())
+        mirror.set_cluster(live)
+        await until(pilot, lambda: "✗ Deployment web/api" in painted())
 
 
 async def test_an_object_that_goes_leaves_the_tree() -> None:
