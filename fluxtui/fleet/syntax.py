@@ -72,7 +72,11 @@ class Field(msgspec.Struct, frozen=True):
     values: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.field}{self.op}{','.join(map(plain, self.values))}"
+        first, *others = map(plain, self.values)
+        if self.op in ("<", ">") and first.startswith("="):
+            # Else it would be a part of the comparison.
+            first = quoted(self.values[0])
+        return f"{self.field}{self.op}{','.join((first, *others))}"
 
 
 class Not(msgspec.Struct, frozen=True):

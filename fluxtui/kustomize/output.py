@@ -49,13 +49,18 @@ def document(value: Any) -> str:
     emitter.emit(yaml.DocumentEndEvent(explicit=False))
     emitter.emit(yaml.StreamEndEvent())
     emitter.dispose()
-    text = stream.getvalue().removesuffix("...\n")
+    text = unmarked(stream.getvalue())
     if "\u2028" in text or "\u2029" in text:
         # libyaml indents the quote that ends such a text, go-yaml does not. A block may happen to look like that.
         shorter = _INDENTED_QUOTE.sub(r"\1'", text)
         if yaml.load(shorter, yaml.CBaseLoader) == yaml.load(text, yaml.CBaseLoader):
             return shorter
     return text
+
+
+def unmarked(text: str) -> str:
+    """What an emitter wrote without the marker of the document's end: that has a line of its own, text may end so."""
+    return text[:-4] if text.endswith("\n...\n") else text
 
 
 def is_ambiguous(text: str) -> bool:

@@ -140,6 +140,12 @@ def test_parsing_what_is_printed_gives_the_same_query(node: Node) -> None:
     assert parse(str(node)) == node
 
 
+@pytest.mark.parametrize("op", ["<", ">"])
+def test_a_value_is_no_part_of_the_comparison(op: str) -> None:
+    for node in (Field("age", op, ("=",)), Field("age", op, ("=1h", "=2h")), Field("age", f"{op}=", ("1h",))):
+        assert parse(str(node)) == node
+
+
 def mistake_in(text: str) -> QueryError | None:
     try:
         Query.parse(text)

@@ -59,6 +59,14 @@ def test_text_that_others_would_take_for_more_is_quoted(text: str) -> None:
     assert documents.write({"value": text}).strip() == f"value: {text!r}".replace("'", '"')
 
 
+@pytest.mark.parametrize("text", ["wait...", "0...", "...", "two\nlines...\n", "kept\n\n", "two\n...\n"])
+def test_text_may_end_as_a_document_does(text: str) -> None:
+    for value in ({"value": text}, [text], text):
+        written = documents.write(value)
+        assert documents.read(written, "a.yaml") == value
+        assert not written.endswith("\n...\n")
+
+
 def test_keys_that_look_like_booleans_are_text() -> None:
     assert documents.read("on: 1\nyes: 2\n", "a.yaml") == {"on": 1, "yes": 2}
     assert '"on": 1' in documents.write({"on": 1})
