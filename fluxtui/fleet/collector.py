@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from fluxtui.kube.client import Client
     from fluxtui.kube.watch import Batch, Gate, WatchState
 
+GATHER = 0.05
+"""Seconds from news of a cluster's state to telling the mirror: one report says it for many."""
 CHUNK = 100
 """Objects folded into the mirror before the loop may do something else: some 2 ms."""
 DISCOVERY_EVERY = 60.0
@@ -232,6 +234,8 @@ class Collector:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.1, lost + LOST_AFTER - time.time()) if lost else None):
                     await self._news.wait()
+            # Where one kind has news the others soon have some, too: a list ended, a server is gone.
+            await asyncio.sleep(GATHER)
             self._news.clear()
 
     def _report(self) -> float:
