@@ -17,10 +17,12 @@ from fluxtui.fleet.facts import moment
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.text import lines, one_line
+from fluxtui.kube.errors import KubeError
 from fluxtui.kube.resources import Resource
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
+    from fluxtui.kube.watch import WatchState
 
 EVENTS = Resource("", "v1", "Event", "events", "event")
 MOST = 500
@@ -82,12 +84,14 @@ async def follow_happenings(
 ) -> None:
     """Call `show` with all events of an object and of what it owns, the newest last, now and after each change.
 
-    Runs until cancelled; a server that does not answer only delays it.
+    Runs until cancelled; a server that does not answer only delays it. Raises Forbidden, in a group, when the object's
+    own may not be read.
     """
     feed = _Feed(client, ref, _Family(mirror, ref), show)
     async with asyncio.TaskGroup() as group:
         selector = f"involvedObject.kind={ref.kind},involvedObject.name={ref.name}"
         group.create_task(feed.follow(ref.namespace or "default", selector))
+        group.create_task(feed.refused())
         for namespace in feed.family.namespaces:
             group.create_task(feed.follow(namespace, ""))
 
@@ -125,13 +129,27 @@ class _Feed:
         self.family = family
         self._show = show
         self._known: dict[tuple[str, str], dict[str, Happening]] = {}
+        self._refusal: KubeError | None = None
+        self._refused = asyncio.Event()
+
+    async def refused(self) -> None:
+        """Wait until the object's own events are found to be forbidden. Raises Forbidden."""
+        await self._refused.wait()
+        if self._refusal is not None:
+            raise self._refusal
 
     async def follow(self, namespace: str, selector: str) -> None:
         """One watch: of the object itself by `selector`, or of a namespace for what is owned there."""
-        from fluxtui.kube.watch import watch
+        from fluxtui.kube.watch import Phase, watch
+
+        def heard(state: WatchState) -> None:
+            if selector and state.phase is Phase.FORBIDDEN:
+                self._refusal = state.error
+                self._refused.set()
 
         known = self._known.setdefault((namespace, selector), {})
-        async with aclosing(watch(self._client, EVENTS, namespace=namespace, field_selector=selector)) as batches:
+        batches = watch(self._client, EVENTS, namespace=namespace, field_selector=selector, on_state=heard)
+        async with aclosing(batches):
             async for batch in batches:
                 if batch.replace:
                     known.clear()

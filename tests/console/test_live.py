@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from textual.widgets import Static
 
+from fluxtui.console.screens.details import GROUP
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.screens.engines import refusal
 from fluxtui.console.screens.fleet import FleetScreen
@@ -160,6 +161,25 @@ async def test_a_forbidden_kind_is_a_known_fact_of_its_cluster(sandbox_fleet: St
         await until(pilot, lambda: names(screen, "prod-eu") == {"apps"})
         await until(pilot, lambda: any("1 kind forbidden" in line for line in shown(screen)))
         assert any("may not be read: helmreleases" in line for line in shown(screen))
+
+
+async def test_events_that_may_not_be_read_are_told_in_their_tab_and_spoil_no_overview(
+    sandbox_fleet: Start, tmp_path: Path
+) -> None:
+    fleet = await sandbox_fleet("prod-eu")
+    await plant(fleet["prod-eu"], plain("apps"))
+    fleet["prod-eu"].deny("list", "events")
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
+        await until(pilot, lambda: names(screen, "prod-eu") == {"apps"})
+        screen.find(ks("prod-eu", "apps"))
+        await pilot.press("E")
+        await until(pilot, lambda: "events is forbidden" in pane_text(screen))
+        await pilot.press("d")
+        # Events are asked for after the object, and both are done then.
+        loaded = screen.details
+        await until(pilot, lambda: loaded._object and not any(worker.group == GROUP for worker in screen.workers))
+        assert "every   10m" in pane_text(screen)
+        assert "forbidden" not in pane_text(screen)
 
 
 async def test_a_cluster_that_dies_is_greyed_with_its_age_and_actions_say_why_not(

@@ -19,6 +19,7 @@ from fluxtui.fleet.happenings import Happening, happening
 from fluxtui.fleet.logs import LogLine, about, follow_logs
 from fluxtui.fleet.refs import Ref
 from fluxtui.kube.client import Client
+from fluxtui.kube.errors import Forbidden
 from tests.engine.polling import eventually
 from tests.fleet.conftest import Start
 from tests.fleet.live import KS, applied, create, deployment, names, running
@@ -49,6 +50,18 @@ async def following(fleet: Fleet, ref: Ref) -> AsyncIterator[list[tuple[Happenin
             yield shown
         finally:
             task.cancel()
+
+
+async def test_events_that_may_not_be_read_are_an_error(start: Start) -> None:
+    cluster, client = await start("east")
+    apps = await applied(client)
+    cluster.deny("list", "events")
+    async with running(client.context) as fleet:
+        await eventually(lambda: names(fleet) == {"apps"})
+        with pytest.raises(ExceptionGroup) as raised:
+            async with asyncio.timeout(60):
+                await fleet.events(apps, lambda found: None)
+    assert raised.group_contains(Forbidden, match="events")
 
 
 async def test_events_of_an_object_and_of_what_it_owns(start: Start) -> None:

@@ -22,7 +22,7 @@ from fluxtui.fleet.lines import Line
 from fluxtui.fleet.logs import LogLine
 from fluxtui.fleet.mirror import Changes
 from fluxtui.fleet.text import one_line
-from fluxtui.kube.errors import KubeError
+from fluxtui.kube.errors import Forbidden, KubeError
 
 SETTLE = 0.12
 """Seconds the cursor must rest on a line before its cluster is asked anything."""
@@ -218,7 +218,9 @@ class Details:
             elif tab == DIFF:
                 self._take_comparison(ticket, await self._fleet.comparison(line.ref))
         except* (KubeError, ComparisonError) as errors:
-            self._fail(ticket, _words(errors))
+            # An overview is one without events, too.
+            if tab != OVERVIEW or self._object is None or errors.subgroup(Forbidden) is None:
+                self._fail(ticket, _words(errors))
 
     async def _load_object(self, ticket: int, line: Line, tab: str) -> None:
         assert line.ref is not None
