@@ -6,6 +6,7 @@ bounds; an anchor ends with its document.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ MAX_DEPTH = 200
 
 _TAG = "tag:yaml.org,2002:"
 _SEPARATOR = re.compile(r"\n---(?=[^\n]*\n)[ \t\r]*[^\s#][^\n]*")
+_SEPARATING = re.compile(r"\n---[^\n]*\n")
+_MARKED = re.compile(r"^(?:\.\.\.|%)", re.MULTILINE)
+"""The end of a document that is said, or a directive."""
 _TRUE_WORDS = frozenset(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON"))
 _FALSE_WORDS = frozenset(("n", "N", "no", "No", "NO", "off", "Off", "OFF"))
 _Event = Any
@@ -55,7 +59,13 @@ def _trees(data: bytes | str, reader: Reader) -> Iterator[Tree]:
     wrong = _SEPARATOR.search(text) if "\n---" in text else None
     if wrong:
         raise LoadError(f"{reader.source}: invalid document separator: {wrong.group().strip()}")
-    return documents(text, reader)
+    return _firsts(text, reader) if _MARKED.search(text) else documents(text, reader)
+
+
+def _firsts(text: str, reader: Reader) -> Iterator[Tree]:
+    """What stands first between separators: kustomize takes a stream apart at them before it looks for documents."""
+    for part in _SEPARATING.split(text):
+        yield from itertools.islice(documents(part, reader), 1)
 
 
 def read_settings(data: bytes | str, source: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import re
 from collections.abc import Iterator
@@ -156,6 +157,8 @@ def _by_name(node: Tree, part: str, rest: list[str], create: Tree) -> Iterator[P
         return
     if not isinstance(node, dict):
         raise BuildError(f"wrong node kind: expected a map with field {part}")
+    if not part:
+        raise BuildError("wrong node kind: expected a scalar but got a map")
     if part not in node:
         if create is MISSING:
             return
@@ -215,12 +218,32 @@ def of_text(text: str) -> Tree:
 
 def to_json(value: Any, like: str) -> str:
     """Plain data as JSON, in lines if the text that it takes the place of was."""
-    if "\n" in like and "  " in like:
-        return _escaped(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
-    return _escaped(json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False))
+    return _json(value, "\n" if "\n" in like and "  " in like else "")
 
 
-def _escaped(text: str) -> str:
+def _json(value: Any, line: str) -> str:
+    """JSON as Go writes it; `line` begins the next line, if there are any."""
+    if isinstance(value, dict | list) and value:
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        inner = f"{line}  " if line else ""
+        colon = ": " if line else ":"
+        if isinstance(value, dict):
+            items = [f"{_json(key, '')}{colon}{_json(value[key], inner)}" for key in sorted(value)]
+        else:
+            items = [_json(item, inner) for item in value]
+        return f"{opening}{inner}{f',{inner}'.join(items)}{line}{closing}"
+    if isinstance(value, float):
+        return _number(value)
+    text = json.dumps(value, ensure_ascii=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _number(value: float) -> str:
+    """The shortest digits, with an exponent below 1e-6 and from 1e21."""
+    text = repr(value)
+    digits, _, exponent = text.partition("e")
+    if exponent and not 1e-6 <= abs(value) < 1e21:
+        return f"{digits.removesuffix('.0')}e{exponent[0]}{exponent[1:].lstrip('0')}"
+    return format(decimal.Decimal(text), "f").removesuffix(".0")

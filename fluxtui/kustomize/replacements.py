@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fluxtui.kustomize import documents, structured
 from fluxtui.kustomize.conversion import converted
 from fluxtui.kustomize.errors import BuildError, FieldError
-from fluxtui.kustomize.fieldpaths import CREATED, MISSING, lookup, matches, parsed
+from fluxtui.kustomize.fieldpaths import CREATED, MISSING, Place, lookup, lookup_place, matches, parsed
 from fluxtui.kustomize.identities import DEFAULT_NAMESPACE, Id, Selector
 from fluxtui.kustomize.kustomization import FieldOptions, Replacement, Source, Target
 from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.patterns import fits
 from fluxtui.kustomize.resources import Resource, Resources, fits_labels
-from fluxtui.kustomize.scalars import Tree, copied, is_empty, resolved, retyped, text_of
+from fluxtui.kustomize.scalars import Tree, copied, is_empty, retyped, text_of, untagged
 
 DEFAULT_PATH = "metadata.name"
 
@@ -47,31 +47,37 @@ def replace(resources: Resources, replacements: Iterable[Replacement]) -> None:
     resources.changed()
 
 
-def _value(resources: Resources, replacement: Replacement) -> Tree:
+def _value(resources: Resources, replacement: Replacement) -> Callable[[], Tree]:
+    """Tells the value whenever it is to be written: what a target has done to the source counts for the next."""
     source = replacement.source
     if source is None or replacement.source_value is not None:
         if source is not None:
             raise FieldError("replacements: value and resource selectors are mutually exclusive")
-        return resolved(replacement.source_value or "")
+        text = untagged(replacement.source_value or "")
+        return lambda: text
     resource = _source_resource(resources, source)
     path = source.field_path or DEFAULT_PATH
     try:
-        found = _looked_up(resource, parsed(path))
+        place = _looked_up(resource, parsed(path))
     except BuildError as error:
         raise BuildError(f"error looking up replacement source {_described(source)}: {error}") from error
-    if found is MISSING or is_empty(found):
+    if place is None or is_empty(place[0][place[1]]):
         raise BuildError(f"fieldPath `{path}` is missing for replacement source {_described(source)}")
-    return _refined(found, source.options)
+    container, key = place
+    if source.options is None or not source.options.delimiter:
+        return lambda: container[key]
+    part = _part(container[key], source.options)
+    return lambda: part
 
 
-def _looked_up(resource: Resource, parts: list[str]) -> Tree:
-    """The value at a path, MISSING without one; of all annotations, what is noted of the resource is a part."""
+def _looked_up(resource: Resource, parts: list[str]) -> Place | None:
+    """The place of a value, None without one; of all annotations, what is noted of the resource is a part."""
     if not _holds_annotations(parts):
-        return lookup(resource.object, parts)
+        return lookup_place([resource.object], 0, parts)
     resource.mark()
     found = copied(lookup(resource.object, parts))
     resource.unmark(keep=True)
-    return found
+    return None if found is MISSING else ([found], 0)
 
 
 def _holds_annotations(parts: list[str]) -> bool:
@@ -105,19 +111,17 @@ def _described(source: Source) -> str:
     return ", ".join(f"{field} {value}" for field in fields if (value := getattr(source, field))) or "everything"
 
 
-def _refined(value: Tree, options: FieldOptions | None) -> Tree:
-    if options is None or not options.delimiter:
-        return value
+def _part(value: Tree, options: FieldOptions) -> Tree:
     if isinstance(value, dict | list):
         raise BuildError("delimiter option can only be used with scalar nodes")
     parts = text_of(value).split(options.delimiter)
     if not 0 <= options.index < len(parts):
         raise BuildError(f"options.index {options.index} is out of bounds for value {text_of(value)}")
     part = parts[options.index]
-    return type(value)(part) if isinstance(value, str) else resolved(part)
+    return retyped(value, part)
 
 
-def _replace_in_target(resources: Resources, value: Tree, target: Target) -> None:
+def _replace_in_target(resources: Resources, value: Callable[[], Tree], target: Target) -> None:
     select = target.select
     if select is None:
         raise FieldError("replacements: target must specify resources to select")
@@ -133,7 +137,7 @@ def _replace_in_target(resources: Resources, value: Tree, target: Target) -> Non
                 marked = _holds_annotations(parsed(path))
                 if marked:
                     resource.mark()
-                _write(resource, path, value, target.options)
+                _write(resource, path, value(), target.options)
                 if marked:
                     resource.recall()
 
@@ -183,11 +187,11 @@ def _set(container: Any, key: Any, value: Tree, options: FieldOptions | None) ->
         if isinstance(old, dict | list):
             raise BuildError("delimiter option can only be used with scalar nodes")
         text = _joined("" if old is CREATED else text_of(old), text, options)
-        value = type(value)(text) if isinstance(value, str) else resolved(text)
+        value = retyped(value, text)
     if isinstance(old, dict | list):
         container[key] = copied(value)
     elif old is CREATED:
-        container[key] = resolved(text)
+        container[key] = untagged(text)
     else:
         container[key] = retyped(old, text)
 

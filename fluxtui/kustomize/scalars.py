@@ -1,9 +1,10 @@
 """Scalars of YAML: what a plain one means, and what remains of its spelling while a resource is worked on.
 
 A tree of a resource is made of dict, list, str, int, float, bool and None, and of types of this module that keep what
-a value alone would lose: `Quoted`, text that was written in quotes, and `Plain`, a number, null or date whose spelling
-is not the usual one; a key may be an `OddKey`. `finished` turns a tree into plain data. Source of the rules: YAML 1.2's
-core schema with the octal numbers and dates of 1.1, as Kubernetes' YAML library reads it.
+a value alone would lose: `Quoted`, text that was written in quotes, `Untagged`, text that a transformer has written and
+that may turn out to be a number, and `Plain`, a number, null or date whose spelling is not the usual one; a key may be
+an `OddKey`. `finished` turns a tree into plain data. Source of the rules: YAML 1.2's core schema with the octal numbers
+and dates of 1.1, as Kubernetes' YAML library reads it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,17 @@ class Quoted(str):
     """Text that was written in quotes or as a block: a value that takes its place is text as well."""
 
     __slots__ = ()
+
+
+class Untagged(str):
+    """Text without a tag: text while a resource is worked on, and in the end what a plain scalar of it means."""
+
+    __slots__ = ()
+
+
+def untagged(text: str) -> str:
+    """Text that a transformer writes without saying of which type it is."""
+    return text if type(resolved(text)) is str else Untagged(text)
 
 
 class Shared(str):
@@ -247,6 +259,13 @@ def _tag(tree: Tree) -> str:
     return {str: "!!str", int: "!!int", float: "!!float", bool: "!!bool"}.get(_type(tree), "!!null")
 
 
+def tag_of_mistyped(tree: Tree) -> str | None:
+    """The tag of a scalar whose text is none of its type, None for any other."""
+    if type(tree) is Plain and isinstance(tree.value, Mistyped):
+        return f"tag:yaml.org,2002:{_tag(tree.value.like)[2:]}"
+    return None
+
+
 def copied(tree: Tree) -> Tree:
     """An independent copy of a tree."""
     if type(tree) is dict:
@@ -273,6 +292,8 @@ def finished(tree: Tree) -> Any:
         return [finished(value) for value in tree]
     if kind is Quoted or kind is Shared:
         return str(tree)
+    if kind is Untagged:
+        return finished(resolved(str(tree)))
     if kind is Plain:
         if isinstance(tree.value, Mistyped):
             raise NotJson(tree.value.problem)

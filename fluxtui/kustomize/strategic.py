@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fluxtui.kustomize.errors import BuildError
-from fluxtui.kustomize.scalars import Quoted, Tree, in_place_of, is_empty, is_null, resolved, text_of
+from fluxtui.kustomize.scalars import Quoted, Tree, Untagged, in_place_of, is_empty, is_null, resolved, text_of
 from fluxtui.kustomize.schema import Kinds, Node
 
 GONE: Any = object()
@@ -73,6 +73,8 @@ class _Merge:
             value = self.walk(old, new, node.field(key) if node is not None else None)
             if value is GONE or (is_null(value) and not (new is GONE and text_of(value))):
                 result.pop(key, None)
+            elif type(value) is Untagged and value:
+                result[key] = Quoted(value)
             elif value is not old:
                 result[key] = value if old is GONE else in_place_of(old, value)
         return result

@@ -8,20 +8,22 @@ from typing import Any
 import yaml
 from yaml._yaml import CEmitter
 
-from fluxtui.kustomize import documents
+from fluxtui.kustomize import documents, output
 from fluxtui.kustomize.errors import BuildError, KustomizeError
 from fluxtui.kustomize.fieldpaths import CREATED, lookup_place, matches, to_json
 from fluxtui.kustomize.scalars import (
-    Mistyped,
-    Plain,
+    NotJson,
     Quoted,
     Tree,
+    Untagged,
     copied,
     finished,
     is_scalar,
     resolved,
     retyped,
+    tag_of_mistyped,
     text_of,
+    untagged,
 )
 
 
@@ -54,8 +56,14 @@ def _write_inside(container: Any, key: Any, parts: list[str], value: Tree, creat
         if isinstance(old, dict | list):
             inner[name] = copied(value)
         else:
-            inner[name] = resolved(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value))
-    written = to_json(finished(holder[0]), text) if text.lstrip()[:1] in "{[" else _yaml(holder[0])
+            inner[name] = untagged(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value))
+    if text.lstrip()[:1] in "{[":
+        try:
+            written = to_json(finished(_unstyled(holder[0])), text)
+        except NotJson:
+            return False
+    else:
+        written = _yaml(holder[0])
     container[key] = type(container[key])(written) if isinstance(container[key], str) else Quoted(written)
     return True
 
@@ -63,10 +71,14 @@ def _write_inside(container: Any, key: Any, parts: list[str], value: Tree, creat
 def _in_place_of(old: Tree, text: str) -> Tree:
     if isinstance(old, _Text):
         return _styled(text, old.style)
-    new = retyped(old, text)
-    if type(new) is Plain and isinstance(new.value, Mistyped):
-        raise BuildError(new.value.problem)
-    return new
+    return retyped(old, text)
+
+
+_EXAMPLES = {
+    f"tag:yaml.org,2002:{name}": text
+    for name, text in (("int", "0"), ("float", "0.5"), ("bool", "true"), ("null", "null"), ("timestamp", "2000-01-01"))
+}
+"""Text of the types that a tag may demand of a scalar."""
 
 
 class _Text(Quoted):
@@ -90,6 +102,8 @@ class _Reader(documents.Reader):
 
     def _scalar(self, event: Any) -> Tree:
         tree = super()._scalar(event)
+        if event.tag in _EXAMPLES:
+            return retyped(resolved(_EXAMPLES[event.tag]), event.value)
         return _styled(tree, event.style or '"') if type(tree) is Quoted else tree
 
     def _tree(self, event: Any, depth: int) -> Tree:
@@ -105,6 +119,13 @@ def _styled(text: str, style: str) -> _Text:
     return styled
 
 
+def _unstyled(tree: Tree) -> Tree:
+    """A tree that has forgotten how its maps and lists were written."""
+    if isinstance(tree, dict):
+        return {key: _unstyled(value) for key, value in tree.items()}
+    return [_unstyled(item) for item in tree] if isinstance(tree, list) else tree
+
+
 def _yaml(tree: Tree) -> str:
     """A tree as YAML in the order and with the quotes, braces and brackets that it has."""
     stream = io.StringIO()
@@ -115,7 +136,7 @@ def _yaml(tree: Tree) -> str:
     emitter.emit(yaml.DocumentEndEvent(explicit=False))
     emitter.emit(yaml.StreamEndEvent())
     emitter.dispose()
-    return stream.getvalue().removesuffix("...\n").strip()
+    return output.unmarked(stream.getvalue()).strip()
 
 
 def _emit(emitter: CEmitter, tree: Tree) -> None:
@@ -131,7 +152,8 @@ def _emit(emitter: CEmitter, tree: Tree) -> None:
             _emit(emitter, item)
         emitter.emit(yaml.SequenceEndEvent())
     else:
-        emitter.emit(yaml.ScalarEvent(None, None, (True, True), text_of(tree), style=_style(tree)))
+        tag = tag_of_mistyped(tree)
+        emitter.emit(yaml.ScalarEvent(None, tag, (tag is None, tag is None), text_of(tree), style=_style(tree)))
 
 
 def _style(tree: Tree) -> str | None:
@@ -139,5 +161,7 @@ def _style(tree: Tree) -> str | None:
         return tree.style
     if "\n" in text_of(tree):
         return "|"
+    if type(tree) is Untagged:
+        return None
     odd = type(tree) is Quoted or (isinstance(tree, str) and not isinstance(resolved(tree), str))
     return '"' if odd else None

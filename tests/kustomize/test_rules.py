@@ -159,3 +159,84 @@ def test_text_is_no_date() -> None:
     fields = "replacements:\n- sourceValue: text\n  targets:\n  - {select: {kind: Service}, fieldPaths: [spec.day]}\n"
     with pytest.raises(KustomizeError, match="cannot decode !!str `text` as a !!timestamp"):
         only(text, fields)
+
+
+REPLACED = """\
+replacements:
+- sourceValue: VALUE
+  targets:
+  - {select: {kind: ConfigMap}, fieldPaths: [PATHS], options: {create: true}}
+"""
+TEXTS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: x}
+data:
+  json: '{"a": 1, "tiny": 1e-9, "whole": 1.0, "large": 1e16, "list": []}'
+  yaml: "a: 1\\nlist: [x]\\n"
+"""
+
+
+def replaced(value: str, paths: str) -> dict[str, Any]:
+    data: dict[str, Any] = only(TEXTS, REPLACED.replace("VALUE", value).replace("PATHS", paths))["data"]
+    return data
+
+
+def test_numbers_in_text_of_json_are_spelt_as_go_spells_them() -> None:
+    assert replaced('"5"', "data.json.list.0")["json"] == (
+        '{"a":1,"large":10000000000000000,"list":[5],"tiny":1e-9,"whole":1}'
+    )
+
+
+def test_a_value_of_the_wrong_type_in_text_gets_a_tag_in_yaml_and_is_lost_in_json() -> None:
+    data = replaced("word", "data.yaml.a, data.yaml.list.0, data.json.a")
+    assert data["yaml"] == "a: !!int word\nlist: [word]"
+    assert '"a": 1' in data["json"]
+
+
+def test_a_value_is_read_anew_for_each_field() -> None:
+    fields = (
+        "replacements:\n- source: {kind: Service, fieldPath: metadata.name}\n  targets:\n"
+        "  - {select: {kind: Service}, fieldPaths: [metadata.name, spec.other], options: {delimiter: '-', index: 9,"
+        " create: true}}\n"
+    )
+    found = only(SERVICE, fields)
+    assert (found["metadata"]["name"], found["spec"]["other"]) == ("web-web", "-web-web")
+
+
+def test_a_field_needs_a_name() -> None:
+    with pytest.raises(KustomizeError, match=r'unable to find or create field "spec\.\.x" in replacement target'):
+        only(SERVICE, REPLACED.replace("VALUE", "a").replace("ConfigMap", "Service").replace("PATHS", "spec..x"))
+
+
+def test_what_is_written_without_a_tag_may_be_a_number() -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: aa}\nspec: {containers: [{name: c, image: a}]}\n"
+    found = only(pod, 'namePrefix: 0x\nimages: [{name: a, newName: "12"}]\n')
+    assert (found["metadata"]["name"], found["spec"]["containers"][0]["image"]) == (170, 12)
+
+
+@pytest.mark.parametrize(("fields", "value"), [("", 12), ("patches: [{path: p.yaml, target: {kind: Pod}}]\n", "12")])
+def test_a_strategic_patch_makes_text_of_what_has_no_tag(fields: str, value: object) -> None:
+    replacement = REPLACED.replace("VALUE", '"12"').replace("ConfigMap", "Pod").replace("PATHS", "spec.size")
+    files = {
+        "/base/kustomization.yaml": f"resources: [x.yaml]\n{replacement}",
+        "/base/x.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n",
+        "/top/kustomization.yaml": f"resources: [../base]\n{fields}",
+        "/top/p.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {more: a}\n",
+    }
+    assert built(files, "/top")[0].object["spec"]["size"] == value
+
+
+def test_what_has_no_tag_may_be_replaced_by_anything() -> None:
+    fields = REPLACED.replace("ConfigMap", "Service").replace("PATHS", "spec.new")
+    fields += REPLACED.replace("replacements:\n", "").replace("ConfigMap", "Service").replace("PATHS", "spec.new")
+    found = only(SERVICE, fields.replace("VALUE", '"12"', 1).replace("VALUE", "word"))
+    assert found["spec"]["new"] == "word"
+
+
+def test_only_the_first_document_between_two_separators_counts() -> None:
+    more = "apiVersion: v1\nkind: Service\nmetadata: {name: more}\n"
+    assert only(f"{SERVICE}...\n{more}", "")["metadata"]["name"] == "web"
+    for text in (f"{SERVICE}---\n...\n", f"%YAML 1.2\n---\n{SERVICE}"):
+        with pytest.raises(KustomizeError, match=r"x\.yaml"):
+            only(text, "")
