@@ -25,7 +25,8 @@ def empty_tree(brush: Brush, filter_text: str, origin: str, problem: str = "") -
         return _no_clusters(origin, palette)
     if problem:
         page = _page("The filter can't be read", [problem], palette)
-        key = keys.shown_of("help", brush.keymap)
+        # In the field, the key of the help is a letter of the filter.
+        key = " ".join(keys.shown_of(each, brush.keymap) for each in ("leave-field", "help"))
         return page.append(f"\n\n{key}", palette.key).append("  explains the filter", palette.muted)
     if filter_text:
         return _nothing_matches(brush, filter_text)

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Static
 
+from fluxtui.console.screens.help import HelpScreen
 from fluxtui.fleet.clusters import Phase
 from fluxtui.fleet.lines import LineType, View, cluster_key
 from fluxtui.fleet.refs import Ref
@@ -208,6 +209,10 @@ async def test_a_mistake_is_not_taken_for_a_filter_that_matches_nothing() -> Non
         notice = str(screen.query_one("#notice", Static).render())
         assert "unknown state brokn" in notice
         assert "Nothing matches" not in notice
+        # The keys that it names do what it says where letters are text, too.
+        assert "↓ ?  explains the filter" in notice
+        await pilot.press("slash", "down", "question_mark")
+        assert isinstance(top(pilot), HelpScreen)
 
 
 async def test_another_view_keeps_the_object_or_shows_what_stands_for_it() -> None:
