@@ -8,6 +8,7 @@ anything is written; objects that would not change are left alone. Source: fluxc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _SHOWN_FAILURES = 10
 _DELETE_POLL = 0.25
+_SERVED_POLL, _SERVED_WITHIN = 0.25, 15.0
 
 
 class ApplyError(KubeError):
@@ -85,7 +87,8 @@ class Applier:
             created = {identity_of(plan.desired) for plan in plans if plan.action is Action.CREATED}
             waiting = [obj for obj in stage if _needs_one_of(obj, created, prepared)]
             # Without what is known: whoever looks wants to see what there is.
-            batch = await self._planned([obj for obj in stage if obj not in waiting], options, Memory())
+            known = [obj for obj in stage if obj not in waiting]
+            batch = await self._planned(known, options, Memory(), writes=False)
             if batch.failures and refused is None:
                 raise ApplyError(batch.failures, ChangeSet())
             plans += batch.results
@@ -100,8 +103,10 @@ class Applier:
             raise ApplyError(batch.failures, done)
         return batch.results
 
-    async def _planned(self, stage: Sequence[Object], options: ApplyOptions, memory: Memory) -> Batch[Plan]:
-        planner = Planner(self._client, memory, options)
+    async def _planned(
+        self, stage: Sequence[Object], options: ApplyOptions, memory: Memory, *, writes: bool = True
+    ) -> Batch[Plan]:
+        planner = Planner(self._client, memory, options, writes=writes)
         await planner.prefetch(stage)
         return await each(stage, planner.plan, options.concurrency, identity_of)
 
@@ -136,9 +141,30 @@ class Applier:
             raise ApplyError([str(error)], done) from error
         done.remove(gone)
         self._memory.forget(gone)
-        if any(change.action.is_change and change.identity.kind == "CustomResourceDefinition" for change in waited):
-            await self._client.resources(refresh=True)
+        changed = [change.live for change in waited if change.action.is_change and change.live is not None]
+        definitions = [obj for obj in changed if is_definition(obj) and identity_of(obj) not in gone]
+        if definitions:
+            await self._await_served(definitions)
         return gone
+
+    async def _await_served(self, definitions: Iterable[Object]) -> None:
+        """Wait until the server serves the kinds of definitions in all their versions, but not for ever.
+
+        A CRD is Established already when it gets another version, and a new one is before it is served.
+        """
+        wanted = [
+            (obj["spec"]["group"], obj["spec"]["names"]["kind"], version["name"])
+            for obj in definitions
+            for version in obj["spec"]["versions"]
+            if version.get("served")
+        ]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SERVED_WITHIN):
+                while True:
+                    served = await self._client.resources(refresh=True)
+                    if all(served.find(*kind) for kind in wanted):
+                        return
+                    await asyncio.sleep(_SERVED_POLL)
 
 
 class _Writer:

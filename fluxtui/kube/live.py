@@ -47,6 +47,10 @@ class LiveObjects:
             item = {"apiVersion": api_version, "kind": kind, **item}
             self._read[identity_of(item)] = item
 
+    def renew(self, live: Object) -> None:
+        """Note what an object has become."""
+        self._read[identity_of(live)] = live
+
     def has(self, obj: Object) -> bool:
         """Whether the object is read already."""
         return identity_of(obj) in self._read

@@ -87,6 +87,24 @@ def cleanup_patch(live: Object, manager: str, cleanup: Cleanup) -> list[dict[str
     return patch
 
 
+def migration_patch(live: Object, api_version: str) -> list[dict[str, Any]]:
+    """The JSON patch by which every manager owns its fields in another API version; empty when all do.
+
+    The patch holds only for the very version of the object it was made for.
+    """
+    entries = managed_fields(live)
+    if all(entry.get("apiVersion") == api_version for entry in entries):
+        return []
+    return [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"].get("resourceVersion", "")},
+        {
+            "op": "replace",
+            "path": "/metadata/managedFields",
+            "value": [{**entry, "apiVersion": api_version} for entry in entries],
+        },
+    ]
+
+
 def managed_fields(obj: Object) -> list[Fields]:
     """The entries of `metadata.managedFields`."""
     return list((obj.get("metadata") or {}).get("managedFields") or [])

@@ -20,12 +20,13 @@ from fluxtui.kube.live import LiveObjects
 from fluxtui.kube.masking import masked_message, masked_pair
 from fluxtui.kube.memory import Memory
 from fluxtui.kube.normalize import drop_undeclared
-from fluxtui.kube.ownership import Cleanup, cleanup_patch, flux_cleanup
+from fluxtui.kube.ownership import Cleanup, cleanup_patch, flux_cleanup, migration_patch
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
     from fluxtui.kube.resources import Resource
 
+_OTHER_VERSION = re.compile(r"failed to convert .*field not declared in schema", re.DOTALL)
 _IMMUTABLE = re.compile(r"is\simmutable|immutable\sfield")
 
 
@@ -115,7 +116,9 @@ class Plan(msgspec.Struct):
 class Planner:
     """Plans the objects of one stage."""
 
-    def __init__(self, client: Client, memory: Memory, options: ApplyOptions) -> None:
+    def __init__(self, client: Client, memory: Memory, options: ApplyOptions, *, writes: bool = True) -> None:
+        """`writes` lets what stands in the way of a dry run be mended."""
+        self._writes = writes
         self._client = client
         self._memory = memory
         self._options = options
@@ -172,6 +175,11 @@ class Planner:
                 applied = await request(self._client, resource, obj, self._options.manager, dry_run=True)
                 break
             except ApiError as error:
+                if _OTHER_VERSION.search(error.message):
+                    migrated = await self._migrated(resource, obj, error)
+                    if migrated is None:
+                        continue
+                    return migrated
                 # The server names one undeclared field at a time, or some of them.
                 obj, found = drop_undeclared(obj, error.message)
                 if not found:
@@ -189,6 +197,32 @@ class Planner:
         if is_marked(live, self._marks.exclude):
             return Plan(obj, Action.SKIPPED, live)
         return self._compared(obj, live, applied, dropped)
+
+    async def _migrated(self, resource: Resource, obj: Object, error: ApiError) -> Plan | None:
+        """Let managers own their fields in the version of the object, so that it can be applied; None when they do.
+
+        The server can't tell who owns a field that the version of an entry does not have. Raises Refused when it is
+        something else.
+        """
+        from fluxtui.kube.client import PatchType
+
+        identity = identity_of(obj)
+        live = await self._live.get(resource, obj)
+        patch = migration_patch(live, str(obj["apiVersion"])) if live is not None else []
+        if not patch:
+            raise Refused(_refusal(obj, error)) from error
+        if not self._writes:
+            return Plan(obj, Action.CONFIGURED, live, obj)
+        mended = await self._client.patch(
+            resource,
+            identity.name,
+            identity.namespace,
+            patch,
+            type=PatchType.JSON,
+            field_manager=self._options.manager,
+        )
+        self._live.renew(mended)
+        return None
 
     def _compared(self, obj: Object, live: Object, applied: Object, dropped: list[str]) -> Plan:
         options = self._options
