@@ -1,7 +1,7 @@
 """Many Kustomizations on one API server: the engine, and upstream's controllers when their binaries are given.
 
     KUBEBUILDER_ASSETS=DIR [FLUXTUI_FLUX_CONTROLLERS=DIR] python -m tests.bench.engine [--n 200] [--rounds 1]
-    python -m tests.bench.engine --markdown     the table for the README, from build/bench-engine.json
+    python -m tests.bench.engine --readme FILE…     the tables in the README, from results written before
 
 `KUBEBUILDER_ASSETS` has etcd and kube-apiserver, `FLUXTUI_FLUX_CONTROLLERS` source-controller and kustomize-controller.
 Each Kustomization has one ConfigMap of one GitRepository. Measured for each of create, request (nothing has changed),
@@ -31,7 +31,7 @@ from fluxtui.api.kinds import BUCKET, GIT_REPOSITORY, HELM_CHART, HELM_REPOSITOR
 from fluxtui.engine.installation import install
 from fluxtui.kube.client import Client
 from fluxtui.kube.kubeconfig import Context
-from tests import apiserver, upstream
+from tests import apiserver, readme, upstream
 from tests.bench import figures as figuring
 from tests.bench.engine_peers import commands, running, servers
 from tests.bench.engine_work import PHASES, REST, Bench, Measured
@@ -42,6 +42,8 @@ from tests.engine.source.repositories import Repository, serving
 BINARIES = "FLUXTUI_FLUX_CONTROLLERS"
 RESULT = ROOT / "build" / "bench-engine.json"
 OURS, UPSTREAM = "fluxtui", "upstream"
+_COLUMNS = {"s": " s", "ms CPU each": " ms", "API requests each": "", "MiB": " MiB"}
+"""Units of the measures that the README tells, and how they are written there."""
 _TITLES = {
     "create": "created, until all are Ready",
     "request": "asked for again, nothing changed",
@@ -109,19 +111,35 @@ def table(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown(result: Result) -> str:
-    """For the README: a line for each measure, the contestants side by side."""
-    names = list(next(iter(result.phases.values())))
-    heads = [f"{result.number:,} Kustomizations", "", *names, *(["share"] if UPSTREAM in names else [])]
-    lines = [f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(heads) - 2)]
+def markdown(*results: Result) -> str:
+    """For the README: a table for each result with a line for each phase, upstream's figures in brackets."""
+    return "\n".join(_tabled(result) for result in results)
+
+
+def _tabled(result: Result) -> str:
+    found: dict[str, dict[str, Row]] = {}
     for row in rows(result):
-        cells = [row.title, row.unit, *(_shown(row.values[name]) for name in names)]
-        if UPSTREAM in names:
-            cells.append(f"{row.share:.2f}" if row.share is not None else "")
-        lines.append(f"| {' | '.join(cells)} |")
+        found.setdefault(row.title, {})[row.unit] = row
+    lines = [
+        f"| {result.number:,} Kustomizations | time | CPU each | API requests each | memory |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for title, units in found.items():
+        if "s" in units:
+            cells = [_beside(units[unit], word) for unit, word in _COLUMNS.items()]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
+        else:
+            hourly = _beside(units["API requests an hour"], " an hour in all")
+            lines.append(f"| {title} | | | {hourly} | |")
     told = result.machine
     where = f"{told['processor']}, {told['cores']} cores, {told['system']}, Python {told['python']}"
-    return "\n".join(lines) + f"\n\nTaken on {told['date']} by `python -m tests.bench.engine` on {where}.\n"
+    return "\n".join(lines) + f"\n\nTaken on {told['date']} on {where}.\n"
+
+
+def _beside(row: Row, unit: str) -> str:
+    """Our figure, and in brackets upstream's."""
+    other = row.values.get(UPSTREAM)
+    return f"{_shown(row.values[OURS])}{unit}" + (f" ({_shown(other)})" if other is not None else "")
 
 
 def _shown(value: float) -> str:
@@ -206,17 +224,18 @@ def measure(number: int, rounds: int, assets: Path, controllers: Path | None) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print a table and write the JSON; or print Markdown of what was written before."""
+    """Measure, print a table and write the JSON; or put what was written before into the README."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.engine")
     parser.add_argument("--n", type=int, default=200, help="Kustomizations")
     parser.add_argument("--rounds", type=int, default=1, help="how often everything is done")
-    parser.add_argument("--markdown", action="store_true", help="the README's table from the last run")
+    parser.add_argument("--readme", type=Path, nargs="+", default=[], help="results for the README's tables")
     parser.add_argument("--output", type=Path, default=RESULT, help="where the JSON goes")
     asked = parser.parse_args(arguments)
-    if asked.markdown:
-        if not asked.output.exists():
-            sys.exit(f"{asked.output} does not exist: measure before, without --markdown")
-        sys.stdout.write(markdown(msgspec.json.decode(asked.output.read_bytes(), type=Result)))
+    if asked.readme:
+        if missing := next((file for file in asked.readme if not file.exists()), None):
+            sys.exit(f"{missing} does not exist: measure before, without --readme")
+        results = [msgspec.json.decode(file.read_bytes(), type=Result) for file in asked.readme]
+        readme.write("engine-figures", markdown(*results))
         return
     assets = apiserver.assets()
     if assets is None:

@@ -35,16 +35,16 @@ def test_the_median_of_the_rounds_counts_for_each_kustomization() -> None:
 
 def test_the_tables_put_the_contestants_side_by_side() -> None:
     told = markdown(result(OURS, UPSTREAM))
-    assert "| 20 Kustomizations |  | fluxtui | upstream | share |" in told
-    assert "| created, until all are Ready | s | 10.0 | 40.0 | 0.25 |" in told
+    assert "| 20 Kustomizations | time | CPU each | API requests each | memory |" in told
+    assert "| created, until all are Ready | 10.0 s (40.0) | 100 ms (400) | 5.00 (20.0) | 60.0 MiB (240) |" in told
+    assert "| at rest | | | 12,000 an hour in all (48,000) | |" in told
     assert "a processor, 2 cores" in told
     assert "0.25×" in table(result(OURS, UPSTREAM))
 
 
 def test_without_upstream_there_is_nothing_to_compare() -> None:
-    told = markdown(result(OURS))
-    assert "| 20 Kustomizations |  | fluxtui |" in told
-    assert "| created, until all are Ready | s | 10.0 |" in told
+    told = markdown(result(OURS, UPSTREAM), result(OURS))
+    assert "| created, until all are Ready | 10.0 s | 100 ms | 5.00 | 60.0 MiB |" in told
     assert "×" not in table(result(OURS))
 
 
@@ -59,4 +59,4 @@ def test_the_directory_of_the_result_is_made(tmp_path: Path, monkeypatch: pytest
 
 def test_without_a_result_there_is_a_word_about_it(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="does not exist: measure before"):
-        engine.main(["--markdown", f"--output={tmp_path / 'none.json'}"])
+        engine.main(["--readme", str(tmp_path / "none.json")])
