@@ -19,7 +19,6 @@ from fluxtui.kube.memory import Memory
 from fluxtui.kube.ownership import flux_cleanup
 from fluxtui.kube.plan import ApplyOptions
 from fluxtui.kube.prune import PruneOptions, prune
-from tests.engine.polling import eventually
 from tests.kube.applying import MARKS, OPTIONS, OWNER, Object, config_map, deployment, get, patch
 
 
@@ -145,82 +144,6 @@ async def test_definitions_are_there_before_their_objects(client: Client, namesp
     await wait_until_gone(client, {identity_of(definition): "v1"}, 10)
     gone = await prune(client, changes.inventory, PruneOptions(owner=OWNER))
     assert {change.action for change in gone} == {Action.DELETED}
-
-
-async def test_a_definition_that_is_being_deleted_is_made_anew(client: Client, namespace: str) -> None:
-    kind = f"Gadget{namespace.replace('-', '')}"
-    plural = f"{kind.lower()}s"
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    definition: Object = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.example.com"},
-        "spec": {
-            "group": "example.com",
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-        },
-    }
-    gadget = {"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "g", "namespace": namespace}}
-    applier = Applier(client)
-    await applier.apply([definition, gadget], OPTIONS)
-    await patch(client, definition, {"metadata": {"finalizers": ["example.com/wait"]}})
-    before = await get(client, definition)
-    crds = await client.resource_for(definition)
-    await client.delete(crds, f"{plural}.example.com")
-    async with asyncio.TaskGroup() as group:
-        applying = group.create_task(applier.apply([definition, gadget], OPTIONS))
-        await eventually(lambda: _is_deleting(client, definition), 60)
-        await patch(client, definition, {"metadata": {"finalizers": None}})
-    changes = {change.identity.kind: change.action for change in applying.result()}
-    assert changes["CustomResourceDefinition"] == "created"
-    after = await get(client, definition)
-    assert before is not None
-    assert after is not None
-    assert before["metadata"]["uid"] != after["metadata"]["uid"]
-    assert await get(client, gadget) is not None
-    await client.delete(crds, f"{plural}.example.com")
-
-
-async def test_a_version_that_is_new_is_applied_at_once_and_takes_the_fields_along(
-    client: Client, namespace: str
-) -> None:
-    kind = f"Thing{namespace.replace('-', '')}"
-    plural = f"{kind.lower()}s"
-    size: Object = {"size": {"type": "integer"}}
-    mode: Object = {"mode": {"type": "string", "default": "fast"}}
-
-    def version(name: str, properties: Object, stored: str) -> Object:
-        schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}}
-        return {"name": name, "served": True, "storage": name == stored, "schema": {"openAPIV3Schema": schema}}
-
-    def definition(*versions: Object) -> Object:
-        names = {"kind": kind, "plural": plural, "singular": kind.lower()}
-        spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": list(versions)}
-        metadata = {"name": f"{plural}.example.com"}
-        crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-        return {**crd, "metadata": metadata, "spec": spec}
-
-    def thing(version: str, **spec: Any) -> Object:
-        metadata = {"name": "t", "namespace": namespace}
-        return {"apiVersion": f"example.com/{version}", "kind": kind, "metadata": metadata, "spec": spec}
-
-    applier = Applier(client)
-    older, newer = version("v1beta1", size, "v1beta1"), version("v1", {**size, **mode}, "v1")
-    await applier.apply([definition(older), thing("v1beta1", size=1)], OPTIONS)
-    both = definition(version("v1beta1", size, "v1"), newer)
-    changes = await applier.apply([both, thing("v1", size=1, mode="slow")], OPTIONS)
-    assert {change.action for change in changes} == {Action.CONFIGURED}
-    live = await get(client, thing("v1"))
-    assert live is not None
-    assert live["spec"] == {"size": 1, "mode": "slow"}
-    assert {entry["apiVersion"] for entry in live["metadata"]["managedFields"]} == {"example.com/v1"}
-    await client.delete(await client.resource_for(both), f"{plural}.example.com")
-
-
-async def _is_deleting(client: Client, obj: Object) -> bool:
-    return bool((await get(client, obj) or {"metadata": {}})["metadata"].get("deletionTimestamp"))
 
 
 async def test_every_refused_object_is_named(client: Client, namespace: str) -> None:
