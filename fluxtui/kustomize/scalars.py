@@ -234,14 +234,17 @@ class Mistyped:
         self.problem = problem
 
 
-def retyped(old: Tree, text: str) -> Tree:
-    """Text written into the place of a scalar whose type stays; `Mistyped` when it is none of that type."""
+def retyped(old: Tree, text: str, *, exact: bool = False) -> Tree:
+    """Text written into the place of a scalar whose type stays; `Mistyped` when it is none of that type.
+
+    A float may be written as an integer unless the type is to be exact.
+    """
     if isinstance(old, str):
         return in_place_of(old, text) if type(old) is Shared else type(old)(text)
     if type(old) is Plain and isinstance(old.value, Mistyped):
         old = old.value.like
     new = resolved(text)
-    if _type(new) is _type(old) or (_type(old) is float and _type(new) is int):
+    if _type(new) is _type(old) or (not exact and _type(old) is float and _type(new) is int):
         return new
     return Plain(text, Mistyped(old, f"cannot decode {_tag(new)} `{text}` as a {_tag(old)}"))
 

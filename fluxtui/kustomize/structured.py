@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from yaml._yaml import CEmitter
 
-from fluxtui.kustomize import documents, output
+from fluxtui.kustomize import comments, documents, output
 from fluxtui.kustomize.errors import BuildError, KustomizeError
 from fluxtui.kustomize.fieldpaths import CREATED, lookup_place, matches, to_json
 from fluxtui.kustomize.scalars import (
@@ -44,6 +44,7 @@ def write(obj: Tree, parts: list[str], value: Tree, create: Tree) -> bool:
 
 def _write_inside(container: Any, key: Any, parts: list[str], value: Tree, create: Tree) -> bool:
     text = text_of(container[key])
+    is_json = text.lstrip()[:1] in "{["
     try:
         holder: list[Tree] = [next(documents.documents(text, _Reader("structured data")), None)]
         places = list(matches(holder, 0, parts, create))
@@ -56,22 +57,22 @@ def _write_inside(container: Any, key: Any, parts: list[str], value: Tree, creat
         if isinstance(old, dict | list):
             inner[name] = copied(value)
         else:
-            inner[name] = untagged(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value))
-    if text.lstrip()[:1] in "{[":
+            inner[name] = untagged(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value), is_json)
+    if is_json:
         try:
             written = to_json(finished(_unstyled(holder[0])), text)
         except NotJson:
             return False
     else:
-        written = _yaml(holder[0])
+        written = comments.restored(_yaml(holder[0]), text)
     container[key] = type(container[key])(written) if isinstance(container[key], str) else Quoted(written)
     return True
 
 
-def _in_place_of(old: Tree, text: str) -> Tree:
+def _in_place_of(old: Tree, text: str, is_json: bool) -> Tree:
     if isinstance(old, _Text):
         return _styled(text, old.style)
-    return retyped(old, text)
+    return retyped(old, text, exact=not is_json)
 
 
 _EXAMPLES = {
@@ -103,7 +104,7 @@ class _Reader(documents.Reader):
     def _scalar(self, event: Any) -> Tree:
         tree = super()._scalar(event)
         if event.tag in _EXAMPLES:
-            return retyped(resolved(_EXAMPLES[event.tag]), event.value)
+            return retyped(resolved(_EXAMPLES[event.tag]), event.value, exact=True)
         return _styled(tree, event.style or '"') if type(tree) is Quoted else tree
 
     def _tree(self, event: Any, depth: int) -> Tree:

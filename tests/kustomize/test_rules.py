@@ -240,3 +240,70 @@ def test_only_the_first_document_between_two_separators_counts() -> None:
     for text in (f"{SERVICE}---\n...\n", f"%YAML 1.2\n---\n{SERVICE}"):
         with pytest.raises(KustomizeError, match=r"x\.yaml"):
             only(text, "")
+
+
+COMMENTED = """\
+# of all
+
+# of a
+a: # behind a
+    # of b
+    b: x   # behind b
+    # below b
+# above the list
+list:
+  - 1 # behind the first
+  # below the first
+
+  # of the second
+  - k: v
+    # of l
+    l: |  # behind the bar
+      # text
+# below the list
+
+# lone
+
+flow: {a: b} # behind braces
+nothing:   # empty
+last: x
+# below all
+"""
+REWRITTEN = """\
+# of all
+
+# of a
+a: # behind a
+  # of b
+  b: new # behind b
+  # below b
+# above the list
+list:
+- 1 # behind the first
+# below the first
+
+# of the second
+- k: v
+  # of l
+  l: | # behind the bar
+    # text
+# below the list
+
+# lone
+flow: {a: b} # behind braces
+nothing: # empty
+last: x
+# below all"""
+
+
+def test_a_replacement_in_text_of_yaml_keeps_its_comments() -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  yaml: |\n"
+    text += "".join(f"    {line}\n" if line else "\n" for line in COMMENTED.splitlines())
+    found = only(text, REPLACED.replace("VALUE", "new").replace("PATHS", "data.yaml.a.b"))
+    assert found["data"]["yaml"] == REWRITTEN
+
+
+def test_a_float_in_text_of_yaml_stays_one() -> None:
+    text = TEXTS.replace("a: 1", "a: 1.5")
+    found = only(text, REPLACED.replace("VALUE", '"2"').replace("PATHS", "data.yaml.a, data.yaml.list.1"))
+    assert found["data"]["yaml"] == "a: !!float 2\nlist: [x, 2]"
