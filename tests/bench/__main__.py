@@ -20,7 +20,7 @@ from tests import apiserver, readme
 from tests.bench import far, live, slow, starts
 from tests.bench import figures as figuring
 from tests.bench.figures import Figures
-from tests.bench.real import real
+from tests.bench.real import real, small
 from tests.bench.rig import ROOT, fake_fleet
 from tests.bench.short import short
 from tests.bench.soak import soak
@@ -98,6 +98,7 @@ def at_rest(directory: Path, figures: Figures, minutes: float) -> None:
     if binaries is None:
         sys.stderr.write(f"skipped: {apiserver.MISSING}\n")
         return
+    small(binaries, directory, figures)
     real(binaries, directory, figures, objects=2000, minutes=minutes)
 
 
