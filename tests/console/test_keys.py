@@ -6,7 +6,7 @@ import pytest
 
 from fluxtui.cli.demo.screen import TOUR
 from fluxtui.console import keys
-from fluxtui.console.screens.help import contents
+from fluxtui.console.screens.help import MEANINGS, contents
 from fluxtui.console.themes import palette
 
 
@@ -27,6 +27,14 @@ def test_defaults_give_no_key_two_meanings_in_one_place() -> None:
     allowed = {"left", "right", "h"}
     for sentence in keys.problems(everything):
         assert any(f"'{keys.shown(key)}'" in sentence for key in allowed), sentence
+
+
+@pytest.mark.parametrize("width", [70, 112, 152])
+def test_help_says_what_states_mean_and_what_a_closed_branch_tells(width: int) -> None:
+    told = "\n".join(paragraph.text.plain for paragraph in contents(palette({}, colour=False), {}, "", width))
+    for state, words in MEANINGS.items():
+        assert f"{state.glyph} {state.word:<14}{words}" in told
+    assert f"{'✗ 2':<16}that many in its closed branch" in told
 
 
 def test_a_remap_shows_in_help() -> None:

@@ -140,6 +140,9 @@ def _states(palette: Palette, size: int, glyph: Callable[[State], str]) -> list[
         name = f"{glyph(state)} {state.word}"
         lines.append(Text.assemble((f"{name:<{KEYS}}", palette.token(state.token)), (words, palette.ink)))
         lines[-1].truncate(size, overflow="ellipsis")
+    hidden = Text.assemble((f"{f'{glyph(State.FAILED)} 2':<{KEYS}}", palette.token(State.FAILED.token)))
+    lines.append(hidden.append("that many in its closed branch", palette.ink))
+    lines[-1].truncate(size, overflow="ellipsis")
     return [*lines, Text()]
 
 
