@@ -308,6 +308,15 @@ async def test_a_folded_owner_tells_of_failures_below_until_it_is_opened_or_they
         assert here(screen).ref == Ref("prod-us", APPS.group, APPS.kind, "flux-system", "late")
         await pilot.press("h", "left")
         assert "✗ 1" in painted()
+        # So does a search for what the filter means, where its branch was closed.
+        screen.set_filter("name=late")
+        screen.find(root)
+        await pilot.press("left")
+        assert "✗ 1" in painted()
+        await pilot.press("n")
+        await pilot.pause()
+        assert here(screen).ref == Ref("prod-us", APPS.group, APPS.kind, "flux-system", "late")
+        screen.set_filter("")
         mirror.upsert("prod-us", [broken()])
         await until(pilot, lambda: "✗" not in painted())
 
