@@ -11,7 +11,7 @@ from typing import Any
 from fluxtui.kustomize import documents
 from fluxtui.kustomize.errors import BuildError, KustomizeError
 from fluxtui.kustomize.patterns import Pattern, compiled
-from fluxtui.kustomize.scalars import Quoted, Tree, is_null, is_scalar, text_of
+from fluxtui.kustomize.scalars import Quoted, Tree, Untagged, is_null, is_scalar, text_of
 
 Place = tuple[Any, Any]
 """A container, and the key or index of a value in it."""
@@ -186,7 +186,7 @@ def _by_value(node: Tree, part: str, rest: list[str], create: Tree) -> Iterator[
     chosen = [index for index, item in enumerate(items) if _fits(item, name, regex)]
     places = [place for index in chosen for place in matches(items, index, rest if name else [], create)]
     if not places and create is not MISSING and isinstance(node, list):
-        items.append({name: pattern} if name else pattern)
+        items.append({name: Untagged(pattern)} if name else Untagged(pattern))
         places = list(matches(items, len(items) - 1, rest if name else [], create))
     yield from places
 

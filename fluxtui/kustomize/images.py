@@ -10,7 +10,7 @@ from fluxtui.kustomize.fieldspecs import Specs, set_scalar, visit
 from fluxtui.kustomize.kustomization import Image
 from fluxtui.kustomize.patterns import compiled
 from fluxtui.kustomize.resources import Resources
-from fluxtui.kustomize.scalars import Tree, is_null, text_of, untagged
+from fluxtui.kustomize.scalars import Tree, Untagged, is_null, text_of
 
 _LISTS = frozenset({"containers", "initContainers"})
 
@@ -24,7 +24,7 @@ def set_images(resources: Resources, image: Image, specs: Specs) -> None:
         if isinstance(value, dict | list):
             raise BuildError("wrong node kind: an image must be a scalar")
         if not is_null(value) and pattern.fits(text_of(value)):
-            set_scalar(container, key, untagged(renamed(text_of(value), image)))
+            set_scalar(container, key, Untagged(renamed(text_of(value), image)))
 
     for resource in resources:
         if resource.kind == "CustomResourceDefinition":

@@ -9,7 +9,7 @@ from fluxtui.kustomize import hashes
 from fluxtui.kustomize.fieldspecs import Specs, set_scalar, visit
 from fluxtui.kustomize.identities import Gvk
 from fluxtui.kustomize.resources import Resource, Resources
-from fluxtui.kustomize.scalars import text_of, untagged
+from fluxtui.kustomize.scalars import Untagged, text_of
 
 _NAME = "metadata/name"
 
@@ -34,7 +34,7 @@ def _rename(
     def act(container: Any, key: Any) -> None:
         # Nothing to write leaves a field as it is, also one that has just been made and is null.
         if name := change(text_of(container[key])):
-            set_scalar(container, key, untagged(name))
+            set_scalar(container, key, Untagged(name))
 
     for resource in resources:
         original = resource.original.gvk

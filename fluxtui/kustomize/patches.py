@@ -10,7 +10,7 @@ from fluxtui.kustomize.identities import Selector
 from fluxtui.kustomize.kustomization import Patch
 from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.resources import Resource, Resources
-from fluxtui.kustomize.scalars import copied, finished, of_json, untagged
+from fluxtui.kustomize.scalars import Untagged, copied, finished, of_json
 from fluxtui.kustomize.schema import Kinds
 
 
@@ -42,7 +42,7 @@ class StrategicPatch:
             metadata.setdefault("name", "")
             if not patch.namespace:
                 metadata.pop("namespace", None)
-            patch.object["apiVersion"] = untagged(target.api_version)
+            patch.object["apiVersion"] = Untagged(target.api_version)
             _merge(target, patch, self.rename, self.change_kind)
 
     def apply(self, target: Resource) -> None:

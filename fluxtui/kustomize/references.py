@@ -10,7 +10,7 @@ from fluxtui.kustomize.errors import BuildError
 from fluxtui.kustomize.fieldspecs import FieldSpec, Paths, add_path, visit, visit_paths
 from fluxtui.kustomize.identities import NO_NAMESPACE, Gvk
 from fluxtui.kustomize.resources import Resource, Resources
-from fluxtui.kustomize.scalars import Tree, in_place_of, is_null, text_of, untagged
+from fluxtui.kustomize.scalars import Tree, Untagged, in_place_of, is_null, text_of
 
 
 class _Referral(NamedTuple):
@@ -136,7 +136,7 @@ class _Referrer:
             return
         referral = self._select(self._index.by_name[name], target, role, lambda item: item.name)
         if referral is not None and referral.name != name:
-            container[key] = in_place_of(node, untagged(referral.name))
+            container[key] = in_place_of(node, Untagged(referral.name))
 
     def _fix_map(self, node: dict[str, Tree], target: Gvk, role: Gvk | None) -> None:
         if "name" not in node:
@@ -148,7 +148,7 @@ class _Referrer:
         referral = self._select(candidates, target, role, lambda item: (item.name, item.namespace))
         if referral is None or (referral.name == name and not referral.namespace):
             return
-        node["name"] = in_place_of(node["name"], untagged(referral.name))
+        node["name"] = in_place_of(node["name"], Untagged(referral.name))
         if referral.namespace:
             node["namespace"] = in_place_of(node.get("namespace"), referral.namespace)
 

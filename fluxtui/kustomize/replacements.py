@@ -14,7 +14,7 @@ from fluxtui.kustomize.kustomization import FieldOptions, Replacement, Source, T
 from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.patterns import fits
 from fluxtui.kustomize.resources import Resource, Resources, fits_labels
-from fluxtui.kustomize.scalars import Tree, copied, is_empty, retyped, text_of, untagged
+from fluxtui.kustomize.scalars import Tree, Untagged, copied, is_empty, retyped, text_of
 
 DEFAULT_PATH = "metadata.name"
 
@@ -53,7 +53,7 @@ def _value(resources: Resources, replacement: Replacement) -> Callable[[], Tree]
     if source is None or replacement.source_value is not None:
         if source is not None:
             raise FieldError("replacements: value and resource selectors are mutually exclusive")
-        text = untagged(replacement.source_value or "")
+        text = Untagged(replacement.source_value or "")
         return lambda: text
     resource = _source_resource(resources, source)
     path = source.field_path or DEFAULT_PATH
@@ -191,7 +191,7 @@ def _set(container: Any, key: Any, value: Tree, options: FieldOptions | None) ->
     if isinstance(old, dict | list):
         container[key] = copied(value)
     elif old is CREATED:
-        container[key] = untagged(text)
+        container[key] = Untagged(text)
     else:
         container[key] = retyped(old, text)
 

@@ -46,11 +46,6 @@ class Untagged(str):
     __slots__ = ()
 
 
-def untagged(text: str) -> str:
-    """Text that a transformer writes without saying of which type it is."""
-    return text if type(resolved(text)) is str else Untagged(text)
-
-
 class Shared(str):
     """Text that is one node in several fields, as labels are in kustomize: with one of them all change."""
 

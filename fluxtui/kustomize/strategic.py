@@ -73,7 +73,7 @@ class _Merge:
             value = self.walk(old, new, node.field(key) if node is not None else None)
             if value is GONE or (is_null(value) and not (new is GONE and text_of(value))):
                 result.pop(key, None)
-            elif type(value) is Untagged and value:
+            elif type(value) is Untagged and value and type(resolved(value)) is not str:
                 result[key] = Quoted(value)
             elif value is not old:
                 result[key] = value if old is GONE else in_place_of(old, value)

@@ -23,7 +23,6 @@ from fluxtui.kustomize.scalars import (
     retyped,
     tag_of_mistyped,
     text_of,
-    untagged,
 )
 
 
@@ -57,7 +56,7 @@ def _write_inside(container: Any, key: Any, parts: list[str], value: Tree, creat
         if isinstance(old, dict | list):
             inner[name] = copied(value)
         else:
-            inner[name] = untagged(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value), is_json)
+            inner[name] = Untagged(text_of(value)) if old is CREATED else _in_place_of(old, text_of(value), is_json)
     if is_json:
         try:
             written = to_json(finished(_unstyled(holder[0])), text)

@@ -16,7 +16,7 @@ from fluxtui.kustomize.identities import Selector
 from fluxtui.kustomize.loader import Loader
 from fluxtui.kustomize.namespaces import Mover
 from fluxtui.kustomize.resources import Resource, Resources
-from fluxtui.kustomize.scalars import is_null, text_of
+from fluxtui.kustomize.scalars import Untagged, is_null, text_of
 
 
 class Target(msgspec.Struct, rename="camel"):
@@ -77,7 +77,7 @@ def _add(resource: Resource, target: Target, value: str) -> None:
     node.setdefault(name, None)
     if target.file_path_position > 0:
         value = with_part(text_of(node[name]), target.file_path_position - 1, value)
-    set_scalar(node, name, value)
+    set_scalar(node, name, Untagged(value))
 
 
 def with_part(path: str, position: int, part: str) -> str:

@@ -227,11 +227,27 @@ def test_a_strategic_patch_makes_text_of_what_has_no_tag(fields: str, value: obj
     assert built(files, "/top")[0].object["spec"]["size"] == value
 
 
-def test_what_has_no_tag_may_be_replaced_by_anything() -> None:
+@pytest.mark.parametrize(("first", "second", "value"), [('"12"', "word", "word"), ("word", '"12"', 12)])
+def test_what_has_no_tag_may_be_replaced_by_anything(first: str, second: str, value: object) -> None:
     fields = REPLACED.replace("ConfigMap", "Service").replace("PATHS", "spec.new")
-    fields += REPLACED.replace("replacements:\n", "").replace("ConfigMap", "Service").replace("PATHS", "spec.new")
-    found = only(SERVICE, fields.replace("VALUE", '"12"', 1).replace("VALUE", "word"))
-    assert found["spec"]["new"] == "word"
+    fields += fields.replace("replacements:\n", "")
+    found = only(SERVICE, fields.replace("VALUE", first, 1).replace("VALUE", second))
+    assert found["spec"]["new"] == value
+
+
+def test_an_item_that_is_made_for_a_path_has_a_key_without_a_tag() -> None:
+    found = only(
+        SERVICE, REPLACED.replace("VALUE", "a").replace("ConfigMap", "Service").replace("PATHS", '"l.[n=5].v"')
+    )
+    assert found["l"] == [{"n": 5, "v": "a"}]
+
+
+def test_a_value_that_is_added_has_no_tag() -> None:
+    plugin = (
+        "apiVersion: builtin\nkind: ValueAddTransformer\nmetadata: {name: t}\nvalue: '12'\n"
+        "targets: [{fieldPath: spec/size}]\n"
+    )
+    assert only(SERVICE, "transformers: [t.yaml]\n", t=plugin)["spec"]["size"] == 12
 
 
 def test_only_the_first_document_between_two_separators_counts() -> None:
