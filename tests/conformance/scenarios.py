@@ -85,6 +85,23 @@ def _annotated(name: str, annotation: str, value: str) -> Object:
     return config_map(name, "apps", {f"kustomize.toolkit.fluxcd.io/{annotation}": value}, key="value")
 
 
+def _labelled(name: str, label: str, value: str) -> Object:
+    obj = config_map(name, "apps", key="value")
+    obj["metadata"]["labels"] = {f"kustomize.toolkit.fluxcd.io/{label}": value}
+    return obj
+
+
+def _binding(name: str, role: str) -> Object:
+    """A ClusterRoleBinding, whose role can't be changed."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [],
+    }
+
+
 FILES: dict[str, str] = {
     "plain/a.yaml": document(config_map("plain-a", "apps", key="one"), config_map("plain-b", "apps", key="two")),
     "plain/deep/b.yaml": document(config_map("plain-deep", "apps", key="three")),
@@ -199,6 +216,22 @@ FILES: dict[str, str] = {
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "apps-more", "labels": {"a": "b"}}},
         config_map("more", "apps-more", key="value"),
     ),
+    "named/a.yaml": document(
+        _binding("system:scenario", "view"), _binding("a.b:c", "view"), config_map("dots.in.it", "apps", key="value")
+    ),
+    "rebound/a.yaml": document(_binding("rebound", "view")),
+    "rebound-by-force/a.yaml": document(_binding("rebound-by-force", "view")),
+    "listed/a.yaml": document(
+        {
+            "apiVersion": "v1",
+            "kind": "List",
+            "items": [config_map("listed-a", "apps", key="one"), config_map("listed-b", "apps", key="two")],
+        }
+    ),
+    "labelled/a.yaml": document(
+        _labelled("ssa-ignored-by-label", "ssa", "Ignore"), _labelled("disabled-by-label", "reconcile", "disabled")
+    ),
+    "numbers/a.yaml": document(deployment("numbers")).replace("  selector:", "  replicas: ${number}\n  selector:", 1),
 }
 
 CHANGED: dict[str, str | None] = {
@@ -218,6 +251,10 @@ CHANGED: dict[str, str | None] = {
     "vanishing/a.yaml": None,
     "first/a.yaml": document(config_map("first", "apps", key=["not", "text"])),
     "refused/a.yaml": document(config_map("a-name", "apps", key="value")),
+    "named/a.yaml": document(_binding("a.b:c", "view")),
+    "rebound/a.yaml": document(_binding("rebound", "edit")),
+    "rebound-by-force/a.yaml": document(_binding("rebound-by-force", "edit")),
+    "listed/a.yaml": document(config_map("listed-b", "apps", key="three")),
 }
 """The second commit: what is written, and None for what is removed."""
 
@@ -296,6 +333,12 @@ KUSTOMIZATIONS: dict[str, Object] = {
     "secret": {},
     "bad-secret": {},
     "workloads": {},
+    "named": {},
+    "rebound": {},
+    "rebound-by-force": {"force": True},
+    "listed": {},
+    "labelled": {},
+    "numbers": {"postBuild": {"substitute": {"number": "2"}}},
 }
 """Specs of Kustomizations, over `{interval, path: ./NAME, prune, sourceRef}`."""
 
