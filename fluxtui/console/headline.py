@@ -11,20 +11,29 @@ from fluxtui.console.columns import Brush, state_cells
 from fluxtui.console.widgets.chrome import Bit
 from fluxtui.console.widgets.strips import clickable
 from fluxtui.fleet.clusters import ClusterInfo
+from fluxtui.fleet.lines import Order
 from fluxtui.fleet.states import State
 
+_ORDERS = {Order.STATE: "sorted by state", Order.CHANGE: "sorted by change"}
 ROOMY = 100
 """From this width on the header spells things out."""
 
 
 def header(
-    brush: Brush, width: int, rate: str, *, read_only: bool = False, marks: int = 0
+    brush: Brush,
+    width: int,
+    rate: str,
+    *,
+    order: Order = Order.NAME,
+    read_only: bool = False,
+    marks: int = 0,
 ) -> tuple[list[Bit], list[Bit]]:
     """The bits of the header from the left and from the right, for a screen of `width` cells; the clock follows the
     last of them. A click on a count filters by that state.
 
     Args:
         rate: `14 ev/s`, or nothing.
+        order: how objects are sorted, said unless it is by name.
         marks: how many objects are marked: keys act on those, wherever the cursor is.
     """
     palette, mirror = brush.palette, brush.mirror
@@ -42,6 +51,8 @@ def header(
     right = []
     if marks:
         right.append(Bit(Text(f"{marks} marked", palette.key), 88))
+    if order in _ORDERS:
+        right.append(Bit(Text(_ORDERS[order], palette.muted), 30))
     if read_only:
         right.append(Bit(Text("read-only", palette.warning), 75))
     if width >= ROOMY and rate:

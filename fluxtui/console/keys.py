@@ -84,6 +84,7 @@ FLEET: tuple[Binding, ...] = (
     _key("z", "zoom", "zoom", "zoom", "Active side alone, and back", SHOW),
     _key("slash", "filter", "filter", "filter", "Filter the fleet; in the pane, search", FIND),
     _key("V", "next_view(1)", "view", "view", "Next view of the fleet", FIND),
+    _key("S", "next_order", "sort", "sort", "Sort by name, state or change", FIND),
     _key("left_square_bracket", "history(-1)", "history-back", "back", "The object looked at before", FIND),
     _key("right_square_bracket", "history(1)", "history-forward", "forward", "The object looked at after", FIND),
     _key("minus", "last", "last-object", "last", "Swap with the object before", FIND),

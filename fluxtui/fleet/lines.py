@@ -26,6 +26,17 @@ class View(enum.StrEnum):
     FLAT = "flat"
 
 
+class Order(enum.StrEnum):
+    """The ways to sort objects that stand beside each other."""
+
+    NAME = "name"
+    """By kind, namespace and name."""
+    STATE = "state"
+    """What wants attention first."""
+    CHANGE = "change"
+    """What changed last first."""
+
+
 class LineType(enum.IntEnum):
     """What a line stands for."""
 
@@ -80,7 +91,7 @@ class Shape(msgspec.Struct, frozen=True):
     folded: Set[Key] = frozenset()
     """Nodes that were closed although they are open by themselves: clusters and groups while a filter is on."""
     query: Query | None = None
-    failures_first: bool = False
+    order: Order = Order.NAME
 
 
 def cluster_key(cluster: str) -> Key:

@@ -12,7 +12,7 @@ from itertools import compress
 from fluxtui.api.kinds import KINDS, Category
 from fluxtui.fleet import failures, ownership, sources
 from fluxtui.fleet.ancestry import LOUD
-from fluxtui.fleet.lines import Line, LineType, Shape, View, group_key
+from fluxtui.fleet.lines import Line, LineType, Order, Shape, View, group_key
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
@@ -86,7 +86,7 @@ class Tree:
     @staticmethod
     def depends_on_states(shape: Shape) -> bool:
         """Whether lines come, go or move when a row changes its state or message: then any change flattens."""
-        return shape.view == View.FAILURE or shape.failures_first or bool(shape.query)
+        return shape.view == View.FAILURE or shape.order is not Order.NAME or bool(shape.query)
 
     def _kinds(self, walk: Walk) -> None:
         """Clusters, their categories, objects by kind and name."""
@@ -125,7 +125,7 @@ class Tree:
     def _shown(self, walk: Walk, cluster: str, category: Category) -> list[Line]:
         """The closed lines of a category that the filter lets through, in the order that is wanted."""
         lines = self._closed_lines(cluster, category)
-        if walk.match is None and not walk.shape.failures_first:
+        if walk.match is None and walk.rank is None:
             return lines
         stamp = self.mirror.contents(cluster, category)
         return self._chosen(walk, (cluster, category), stamp, lines, lambda: self._rows_of(cluster, category, lines))
@@ -156,7 +156,7 @@ class Tree:
     def _flatly(self, walk: Walk) -> None:
         """All objects, by name."""
         lines = self._flat_lines()
-        if walk.match is not None or walk.shape.failures_first:
+        if walk.match is not None or walk.rank is not None:
             mirror, closed = self.mirror, lines
             stamp = tuple([mirror.contents(cluster, each) for cluster in mirror.clusters for each in Category])
             lines = self._chosen(
@@ -205,7 +205,7 @@ class Tree:
     def _chosen(
         self, walk: Walk, key: Hashable, stamp: Hashable, lines: list[Line], rows_of: Callable[[], list[Row]]
     ) -> list[Line]:
-        """Those lines whose rows the filter lets through, what wants attention first if that is wanted.
+        """Those lines whose rows the filter lets through, in the order that is wanted.
 
         `stamp` is equal as long as no row of these changed.
         """
@@ -219,7 +219,7 @@ class Tree:
             passing = walk.sift(rows)
             lines, rows = list(compress(lines, passing)), list(compress(rows, passing))
             self._passed[key] = (stamp, query, lines, rows)
-        if walk.shape.failures_first:
-            pairs = sorted(zip(lines, rows, strict=True), key=lambda pair: pair[1].state)
+        if (rank := walk.rank) is not None:
+            pairs = sorted(zip(lines, rows, strict=True), key=lambda pair: rank(pair[1]))
             lines = [line for line, _ in pairs]
         return lines

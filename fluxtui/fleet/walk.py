@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any
 
 from fluxtui.fleet.ancestry import LOUD
 from fluxtui.fleet.branches import Child, named
 from fluxtui.fleet.clusters import ClusterInfo, Phase
-from fluxtui.fleet.lines import Key, Line, LineType, Shape, cluster_key
+from fluxtui.fleet.lines import Key, Line, LineType, Order, Shape, cluster_key
 from fluxtui.fleet.matching import Predicate
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
+from fluxtui.fleet.rows import Row
 
 MOST_CHILDREN = 2000
 """Children of one object that are shown; the rest is counted in a notice."""
 _DEEPEST = 12
+
+Rank = Callable[[Row], float]
+_RANKS: dict[Order, Rank] = {Order.STATE: lambda row: row.state, Order.CHANGE: lambda row: -row.changed}
 
 Cache = dict[Hashable, tuple[int, Any]]
 """What a view has found out, each with the revision it was true at."""
@@ -34,6 +38,8 @@ class Walk:
         now = mirror.clock()
         self.match: Predicate | None = shape.query.matcher(now) if shape.query else None
         self.sift = (shape.query or Query()).sieve(now)
+        self.rank: Rank | None = _RANKS.get(shape.order)
+        """What rows are sorted by; None leaves them in their own order."""
 
     def is_open(self, key: Key, *, by_itself: bool = False) -> bool:
         """Whether a node is open; `by_itself`: unless it was folded."""
@@ -47,11 +53,9 @@ class Walk:
         return [ref for ref in refs if match(rows[ref])]
 
     def ordered(self, refs: Collection[Ref]) -> Collection[Ref]:
-        """Rows in their own order, or what wants attention first."""
-        if not self.shape.failures_first:
-            return refs
-        rows = self.mirror.rows
-        return sorted(refs, key=lambda ref: rows[ref].state)
+        """Rows in the order that is wanted."""
+        rank, rows = self.rank, self.mirror.rows
+        return refs if rank is None else sorted(refs, key=lambda ref: rank(rows[ref]))
 
     def cluster(self, cluster: str, refs: Sequence[Ref] = ()) -> bool:
         """Add the line of a cluster; whether it is open. With a filter, a cluster without `refs` has no line."""

@@ -17,7 +17,7 @@ import msgspec
 
 from fluxtui.api.kinds import Category
 from fluxtui.fleet.clusters import ClusterInfo, Phase
-from fluxtui.fleet.lines import Shape, View, cluster_key, group_key
+from fluxtui.fleet.lines import Order, Shape, View, cluster_key, group_key
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.rows import Row
@@ -95,8 +95,8 @@ def main() -> None:
     for view in View:
         shape = Shape(view, every)
         report(f"flatten {view}, all open", quickest(functools.partial(tree.flatten, shape)), unit)
-    shape = Shape(View.KIND, every, failures_first=True)
-    report("flatten kind, failures first", quickest(lambda: tree.flatten(shape)), unit)
+    shape = Shape(View.KIND, every, order=Order.STATE)
+    report("flatten kind, what wants attention first", quickest(lambda: tree.flatten(shape)), unit)
     for text in QUERIES:
         report(f"filter {text}", quickest(functools.partial(filtered, tree, text)), unit)
 

@@ -11,8 +11,9 @@ from textual.strip import Strip
 from textual.widgets import Static
 
 from fluxtui.console.screens.help import HelpScreen
+from fluxtui.console.widgets.chrome import Bar
 from fluxtui.fleet.clusters import Phase
-from fluxtui.fleet.lines import LineType, View, cluster_key
+from fluxtui.fleet.lines import LineType, Order, View, cluster_key
 from fluxtui.fleet.refs import Ref
 from tests.console import world
 from tests.console.live import until
@@ -251,6 +252,26 @@ async def test_views_follow_their_key_and_their_names() -> None:
         await pilot.click("#views", offset=(-5, 0))
         screen.set_view(View.FLAT)
         assert len(names(screen)) == sum(screen.fleet.mirror.counts())
+
+
+async def test_objects_are_sorted_by_name_by_state_and_by_change_and_the_cursor_stays() -> None:
+    async with opened() as (pilot, screen):
+        screen.set_view(View.FLAT)
+        screen.fleet_tree.go_to(APPS)
+        rows, sorted_by = screen.fleet.mirror.rows, {}
+        for order in Order:
+            assert screen.shape.order is order
+            sorted_by[order] = [rows[line.ref] for line in screen.fleet_tree.lines if line.ref in rows]
+            header = screen.query_one("#header", Bar).render_line(0).text
+            assert (f"sorted by {order}" in header) == (order is not Order.NAME)
+            assert here(screen).ref == APPS
+            await pilot.press("S")
+        assert screen.shape.order is Order.NAME
+        assert len(sorted_by[Order.NAME]) == len(rows)
+        assert sorted_by[Order.NAME] == sorted(sorted_by[Order.NAME], key=lambda row: row.ref.name)
+        assert sorted_by[Order.STATE] == sorted(sorted_by[Order.NAME], key=lambda row: row.state)
+        assert sorted_by[Order.CHANGE] == sorted(sorted_by[Order.NAME], key=lambda row: -row.changed)
+        assert len({tuple(map(id, found)) for found in sorted_by.values()}) == len(Order)
 
 
 async def test_next_match_opens_the_branches_that_hide_it_and_no_others() -> None:

@@ -15,7 +15,7 @@ from fluxtui.api.kinds import BY_KIND, Category
 from fluxtui.api.meta import REQUESTED_AT
 from fluxtui.fleet.ancestry import LOUD
 from fluxtui.fleet.clusters import ClusterInfo, Phase
-from fluxtui.fleet.lines import Key, LineType, Shape, View, cluster_key, group_key
+from fluxtui.fleet.lines import Key, LineType, Order, Shape, View, cluster_key, group_key
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
@@ -86,7 +86,7 @@ shapes = st.builds(
     expanded=st.frozensets(keys, max_size=8),
     folded=st.frozensets(keys, max_size=2),
     query=st.sampled_from((None, Query.parse("state!=ready"), Query.parse("a kind=ks"), Query.parse("since<1h or b"))),
-    failures_first=st.booleans(),
+    order=st.sampled_from(Order),
 )
 
 

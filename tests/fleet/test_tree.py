@@ -11,13 +11,13 @@ from fluxtui.fleet import failures
 from fluxtui.fleet.branches import Branch, Child
 from fluxtui.fleet.clusters import ClusterInfo, Phase
 from fluxtui.fleet.failures import failure_of, spread
-from fluxtui.fleet.lines import Line, LineType, Shape, View, cluster_key, group_key
+from fluxtui.fleet.lines import Line, LineType, Order, Shape, View, cluster_key, group_key
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.query import Query
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.states import State
 from fluxtui.fleet.tree import Tree
-from tests.fleet.objects import failed, flux, mirror_of, ready, ref
+from tests.fleet.objects import ago, failed, flux, mirror_of, ready, ref
 
 OWNER = {"kustomize.toolkit.fluxcd.io/name": "root", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 GIT = {"sourceRef": {"kind": "GitRepository", "name": "fleet"}}
@@ -223,11 +223,20 @@ def test_flat() -> None:
         "- hr podinfo west",
         "> ks root east",
     ]
-    assert draw(mirror, Shape(View.FLAT, failures_first=True))[:3] == [
+    assert draw(mirror, Shape(View.FLAT, order=Order.STATE))[:3] == [
         "> ks apps east",
         "- ks apps west",
         "- git fleet east",
     ]
+
+
+def test_by_change_the_latest_comes_first_and_goes_up_when_it_changes() -> None:
+    objects = [flux("ks", name, ready(since=ago(hours=hours))) for name, hours in (("b", 3), ("c", 2), ("a", 1))]
+    mirror = mirror_of(east=objects)
+    shape, tree = Shape(View.FLAT, order=Order.CHANGE), Tree(mirror)
+    assert draw(mirror, shape, tree) == ["- ks a east", "- ks c east", "- ks b east"]
+    mirror.upsert("east", [flux("ks", "b", failed(since=ago(minutes=1)))])
+    assert draw(mirror, shape, tree) == ["- ks b east", "- ks a east", "- ks c east"]
 
 
 def test_a_filter_opens_what_it_finds_and_hides_the_rest() -> None:
@@ -262,9 +271,9 @@ def test_letters_typed_one_by_one_find_what_all_of_them_find(view: View) -> None
     mirror = fleet()
     tree = Tree(mirror)
     typed = ("a", "ap", "app", "apps", "app", "p", "po", "po kind=hr", "pod", "")
-    for first in (False, True):
+    for order in Order:
         for text in typed:
-            shape = Shape(view, query=Query.parse(text) or None, failures_first=first)
+            shape = Shape(view, query=Query.parse(text) or None, order=order)
             assert draw(mirror, shape, tree) == draw(mirror, shape)
             # What came by between two letters is found as well, and what went is not.
             if text == "ap":
@@ -279,9 +288,9 @@ def test_lines_stay_true_while_rows_come_and_go() -> None:
     mirror = fleet()
     tree = Tree(mirror)
     shapes = [
-        Shape(view, {EAST, WEST, EAST_KS, group_key("west", Category.KUSTOMIZATIONS)}, failures_first=first)
+        Shape(view, {EAST, WEST, EAST_KS, group_key("west", Category.KUSTOMIZATIONS)}, order=order)
         for view in View
-        for first in (False, True)
+        for order in Order
     ]
     for step in (
         lambda: None,

@@ -27,7 +27,7 @@ from fluxtui.console.widgets.lines import VirtualList
 from fluxtui.console.widgets.pane import DetailPane
 from fluxtui.console.widgets.tree import FleetTree
 from fluxtui.fleet.fleet import Fleet
-from fluxtui.fleet.lines import LineType, Shape, View
+from fluxtui.fleet.lines import LineType, Order, Shape, View
 from fluxtui.fleet.query import Query, QueryError
 from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.tree import Tree
@@ -216,6 +216,14 @@ class Board(Screen[None], inherit_bindings=False):
     @on(Tabs.Chosen, "#views")
     def _chose_view(self, event: Tabs.Chosen) -> None:
         self.set_view(View(event.name))
+
+    def action_next_order(self) -> None:
+        """Sort objects another way; the cursor stays on its line."""
+        orders = list(Order)
+        order = orders[(orders.index(self.shape.order) + 1) % len(orders)]
+        self.shape = msgspec.structs.replace(self.shape, order=order)
+        self.flatten()
+        self.title_line.show()
 
     def set_view(self, view: View) -> None:
         """Arrange the tree another way; the cursor stays on its object, or on the line that stands for it there."""

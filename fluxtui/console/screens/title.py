@@ -23,7 +23,9 @@ class Title:
         """All of it."""
         board = self._board
         read_only, marks = board.settings.console.read_only, len(board.fleet_tree.marks)
-        left, right = header(board.brush, board.size.width, self._rate, read_only=read_only, marks=marks)
+        left, right = header(
+            board.brush, board.size.width, self._rate, read_only=read_only, marks=marks, order=board.shape.order
+        )
         board.header.set_bits(left, right, self._clock())
 
     def tick(self, rate: str) -> None:
