@@ -62,7 +62,7 @@ def main() -> int:
 
 def measure(asked: argparse.Namespace, directory: Path, figures: Figures) -> None:
     """Take the figures that are asked for."""
-    figures.pace = starts.echo_frame(directory)[0] / figuring.ECHO
+    figures.pace = starts.calibrated(directory)[0] / figuring.ECHO
     if asked.rest is not None:
         at_rest(directory, figures, asked.rest)
         return
@@ -71,7 +71,7 @@ def measure(asked: argparse.Namespace, directory: Path, figures: Figures) -> Non
             soak(fleet, directory, figures, asked.soak)
             return
         for part in asked.only or PARTS:
-            frame, echo = starts.echo_frame(directory)
+            frame, echo = starts.calibrated(directory)
             figures.pace = frame / figuring.ECHO
             figures.add(f"calibration before {part}: Textual alone, exec to an answered key", frame, "s")
             figures.add(f"calibration before {part}: Textual alone, key, p50", echo * 1000, "ms")
