@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fluxtui.api.kinds import HELM_CHART
+from fluxtui.config import ClusterSettings, Settings
 from fluxtui.console.catalogue import catalogue
 from fluxtui.console.screens.dialogs import FormScreen, QuestionScreen
 from fluxtui.console.screens.help import HelpScreen
@@ -12,8 +13,9 @@ from fluxtui.console.widgets.chrome import Bar
 from fluxtui.fleet.actions import Item
 from fluxtui.fleet.lines import cluster_key
 from fluxtui.fleet.refs import Ref
+from tests.console.live import until
 from tests.console.opened import US_APPS, here, opened, titles, top
-from tests.console.still import APPS
+from tests.console.still import APPS, Still
 
 
 async def test_the_header_says_how_many_objects_are_marked() -> None:
@@ -40,6 +42,29 @@ async def test_a_suspended_object_is_not_reconciled_but_may_be_resumed() -> None
         assert isinstance(pilot.app.screen, QuestionScreen)
         await pilot.press("escape")
         assert top(pilot) is screen
+
+
+async def test_what_vanishes_while_a_question_stands_is_refused_by_its_server() -> None:
+    async with opened() as (pilot, screen):
+        screen.find(US_APPS)
+        await pilot.press("R")
+        await pilot.pause()
+        screen.fleet.mirror.remove([US_APPS])
+        await pilot.press("r")
+        await until(pilot, lambda: titles(pilot) == ["Kustomization apps not resumed"])
+
+
+async def test_a_protected_cluster_is_typed_whatever_became_of_the_object_meanwhile() -> None:
+    settings = Settings(clusters=ClusterSettings(protected=("prod-*",)))
+    async with opened(Still(settings=settings)) as (pilot, screen):
+        screen.find(US_APPS)
+        await pilot.press("R")
+        await pilot.pause()
+        screen.fleet.mirror.remove([US_APPS])
+        await pilot.press("r")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, FormScreen)
+        assert titles(pilot) == []
 
 
 async def test_an_unreachable_cluster_refuses_with_the_reason() -> None:

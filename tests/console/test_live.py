@@ -21,6 +21,7 @@ from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.screens.plan import PlanScreen
 from fluxtui.console.widgets.chrome import Words
 from fluxtui.fleet.clusters import ClusterInfo, Mode, Phase
+from fluxtui.fleet.collector import Collector
 from fluxtui.fleet.facts import SUSPEND_REASON
 from fluxtui.fleet.lines import cluster_key
 from fluxtui.sandbox.faults import FAULTS
@@ -108,6 +109,33 @@ async def test_suspend_with_a_reason_and_resume_with_reconcile(sandbox_fleet: St
             "annotations" not in stored(cluster, "apps")["metadata"]
             or SUSPEND_REASON not in stored(cluster, "apps")["metadata"]["annotations"]
         )
+
+
+async def test_after_a_resume_the_reconcile_waits_for_no_news_of_it(
+    sandbox_fleet: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = await sandbox_fleet("prod-eu")
+    cluster = fleet["prod-eu"]
+    held = world.kustomization("apps")
+    held["spec"]["suspend"] = True
+    await plant(cluster, [world.git(), held])
+    news, fold = asyncio.Event(), Collector._fold
+
+    async def late(self: Collector, *told: Any) -> None:
+        await news.wait()
+        await fold(self, *told)
+
+    async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen), controller(cluster):
+        await until(pilot, lambda: any("‖ ks   apps" in line for line in shown(screen)))
+        monkeypatch.setattr(Collector, "_fold", late)
+        screen.find(ks("prod-eu", "apps"))
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionScreen))
+        await pilot.press("r")
+        await until(pilot, lambda: any("apps reconciled" in message for message in messages(pilot.app)))
+        assert any("‖ ks   apps" in line for line in shown(screen))
+        news.set()
+        await until(pilot, lambda: any("✓ ks   apps" in line for line in shown(screen)))
 
 
 async def test_marks_are_reconciled_together_with_results_object_by_object(

@@ -66,7 +66,7 @@ class Actions:
         elif len(refs) > 1:
             self._preview(plan)
         else:
-            self._confirm(plan)
+            self._confirm(refs[0], plan)
 
     # Asking
 
@@ -103,7 +103,7 @@ class Actions:
                 f"{note} A suspended object is not reconciled.",
                 [Answer("r", f"resume it, then {action.value}", "resume")],
             ),
-            lambda answer: self._confirm(self._fleet.plan(Action.RESUME, [item.ref]), then=action) if answer else None,
+            lambda answer: self._confirm(item.ref, Plan(Action.RESUME, ()), action) if answer else None,
         )
 
     def _ask_reason(self, refs: Sequence[Ref]) -> None:
@@ -126,7 +126,7 @@ class Actions:
             if len(refs) > 1:
                 self._preview(plan)
             else:
-                self._confirm(plan)
+                self._confirm(refs[0], plan)
 
         fields = [
             Field("reason", "reason", "why, for whoever finds it suspended"),
@@ -136,12 +136,13 @@ class Actions:
             FormScreen(self._brush.palette, f"Suspend {subject}", _where(refs), fields, "suspend"), answered
         )
 
-    def _confirm(self, plan: Plan, then: Action | None = None) -> None:
-        """Run a plan of one object, after its cluster's name was typed where the cluster is protected."""
-        if not plan.protected:
-            self._run(plan, then)
+    def _confirm(self, ref: Ref, plan: Plan, then: Action | None = None) -> None:
+        """Do to an object what a plan says, after its cluster's name was typed where the cluster is protected. What
+        the plan says of the object itself does not count: its server will be asked."""
+        cluster = ref.cluster
+        if not self._fleet.commands.is_protected(cluster):
+            self._run(ref, plan, then)
             return
-        cluster = plan.protected[0]
 
         def problem(text: str) -> str | None:
             return None if text == cluster else "That is not its name."
@@ -150,11 +151,11 @@ class Actions:
             FormScreen(
                 self._brush.palette,
                 f"{one_line(cluster)} is protected",
-                f"To {plan.action.value} {name_of(plan.items[0].ref)}, type the name of the cluster.",
+                f"To {plan.action.value} {name_of(ref)}, type the name of the cluster.",
                 [Field("name", "cluster", "", problem)],
                 plan.action.value,
             ),
-            lambda values: self._run(plan, then) if values else None,
+            lambda values: self._run(ref, plan, then) if values else None,
         )
 
     def _preview(self, plan: Plan) -> None:
@@ -162,20 +163,26 @@ class Actions:
 
     # Doing
 
-    def _run(self, plan: Plan, then: Action | None) -> None:
-        in_worker(self._screen, partial(self._one, plan, then), "actions")
+    def _run(self, ref: Ref, plan: Plan, then: Action | None) -> None:
+        in_worker(self._screen, partial(self._one, ref, plan, then), "actions")
 
     def _run_bulk(self, screen: PlanScreen) -> None:
         in_worker(self._screen, partial(self._many, screen), "actions")
 
-    async def _one(self, plan: Plan, then: Action | None) -> None:
-        ref = plan.items[0].ref
+    async def _one(self, ref: Ref, plan: Plan, then: Action | None) -> None:
         with _Pending(self, [ref], plan.action):
-            outcome = (await self._execute(plan, self._note))[0]
+            outcome = await self._act(plan.action, ref, plan.reason, plan.until)
             if then is not None and outcome.good:
                 self._report(outcome)
-                outcome = (await self._execute(self._fleet.plan(then, [ref]), self._note))[0]
+                outcome = await self._act(then, ref)
         self._report(outcome)
+
+    async def _act(self, action: Action, ref: Ref, reason: str = "", until: str = "") -> Outcome:
+        """Look at an object as it is on its server, of which news may still be on their way, and act on it."""
+        commands = self._fleet.commands
+        checked = await commands.plan(action, [ref], reason=reason, until=until)
+        (outcome,) = await commands.execute(checked, self._note)
+        return outcome
 
     async def _many(self, screen: PlanScreen) -> None:
         plan = screen.plan
@@ -202,7 +209,7 @@ class Actions:
             )
 
     async def _execute(
-        self, plan: Plan, note: Callable[[Step], None], ended: Callable[[Outcome], None] = lambda outcome: None
+        self, plan: Plan, note: Callable[[Step], None], ended: Callable[[Outcome], None]
     ) -> list[Outcome]:
         """Ask the servers about permissions too, then carry out what is left of the plan."""
         commands = self._fleet.commands
