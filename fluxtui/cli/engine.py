@@ -179,8 +179,7 @@ def command(
     image: str,
 ) -> None:
     if export:
-        click.echo(_export(ctx, export, image), nl=False)
-        return
+        return click.echo(_export(ctx, export, image), nl=False)
     if roster is not None and (kubeconfigs or patterns):
         raise click.UsageError("--roster names the contexts and their files: --kubeconfig and --context are not for it")
     from fluxtui.engine.process import Listening
@@ -206,9 +205,8 @@ def command(
     )
     listening = Listening(artifacts=storage_addr, advertised=storage_adv_addr, metrics=metrics_addr, health=health_addr)
     storage = storage_path or default_directory()
-    file = log_file or storage / "engine.jsonl"
-    wanted = roster if roster is not None else (kubeconfigs, patterns)
-    raise SystemExit(_reconcile(settings, listening, storage, (LEVELS[log_level], file, quiet), wanted))
+    log = LEVELS[log_level], log_file or storage / "engine.jsonl", quiet
+    raise SystemExit(_reconcile(settings, listening, storage, log, roster or (kubeconfigs, patterns)))
 
 
 def _reconcile(

@@ -384,15 +384,6 @@ async def test_deletion_follows_its_policy(world: World, spec: dict[str, Any], s
     assert ("ConfigMap/default/a deleted" in messages) is not stays
 
 
-async def test_an_encrypted_secret_is_not_applied(world: World) -> None:
-    secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  namespace: default\ndata: {}\nsops: {mac: x}\n"
-    await world.publish({"s.yaml": secret})
-    await world.kustomization("apps")
-    async with world.running():
-        await world.settled("apps", "ReconciliationFailed", "Secret/default/s is SOPS encrypted")
-    assert await world.get("Secret", "s") is None
-
-
 async def test_sources_of_other_namespaces_can_be_refused(world: World) -> None:
     await world.publish({"a.yaml": config_map("a")})
     source = {"kind": "GitRepository", "name": "fleet", "namespace": "flux-system"}

@@ -95,3 +95,12 @@ async def test_a_path_that_vanished(world: World, strict: bool, reason: str) -> 
         await world.publish({"other/a.yaml": config_map("a")})
         await world.settled("apps", reason, "kustomization path not found: stat apps")
     assert await world.get("ConfigMap", "a") is not None
+
+
+async def test_an_encrypted_secret_is_not_applied(world: World) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  namespace: default\ndata: {}\nsops: {mac: x}\n"
+    await world.publish({"s.yaml": secret})
+    await world.kustomization("apps")
+    async with world.running():
+        await world.settled("apps", "ReconciliationFailed", "Secret/default/s is SOPS encrypted")
+    assert await world.get("Secret", "s") is None
