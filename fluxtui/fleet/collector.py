@@ -25,12 +25,7 @@ from fluxtui.fleet.served import flux_resources
 from fluxtui.fleet.states import LOST_AFTER
 from fluxtui.fleet.text import one_line
 from fluxtui.fleet.wire import Wire, lenient
-from fluxtui.kube.errors import (
-    AuthError,
-    ConfigError,
-    KubeError,
-    Unauthorized,
-)
+from fluxtui.kube.errors import AuthError, ConfigError, KubeError, Unauthorized
 from fluxtui.kube.kubeconfig import Context
 from fluxtui.kube.liveness import full_jitter
 from fluxtui.kube.resources import Resource, Resources

@@ -22,7 +22,7 @@ from fluxtui.kube.inventory import Inventory
 from fluxtui.kube.masking import masked_message
 from fluxtui.kube.memory import Memory
 from fluxtui.kube.normalize import is_definition, normalized
-from fluxtui.kube.plan import ApplyOptions, Plan, Planner, request
+from fluxtui.kube.plan import ApplyOptions, Plan, Planner, patched, request
 
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
@@ -205,22 +205,13 @@ class _Writer:
             return
 
     async def _clean_up(self, resource: Resource, live: Object) -> None:
-        from fluxtui.kube.client import PatchType
-
         identity = identity_of(live)
         for last in (False, True):
             patch = self._options.cleanup_patch(live)
             if not patch:
                 return
             try:
-                await self._client.patch(
-                    resource,
-                    identity.name,
-                    identity.namespace,
-                    patch,
-                    type=PatchType.JSON,
-                    field_manager=self._options.manager,
-                )
+                await patched(self._client, resource, live, patch, self._options.manager)
             except (Conflict, Invalid):
                 if last:
                     raise

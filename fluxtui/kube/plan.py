@@ -204,24 +204,13 @@ class Planner:
         The server can't tell who owns a field that the version of an entry does not have. Raises Refused when it is
         something else.
         """
-        from fluxtui.kube.client import PatchType
-
-        identity = identity_of(obj)
         live = await self._live.get(resource, obj)
         patch = migration_patch(live, str(obj["apiVersion"])) if live is not None else []
         if not patch:
             raise Refused(_refusal(obj, error)) from error
         if not self._writes:
             return Plan(obj, Action.CONFIGURED, live, obj)
-        mended = await self._client.patch(
-            resource,
-            identity.name,
-            identity.namespace,
-            patch,
-            type=PatchType.JSON,
-            field_manager=self._options.manager,
-        )
-        self._live.renew(mended)
+        self._live.renew(await patched(self._client, resource, obj, patch, self._options.manager))
         return None
 
     def _compared(self, obj: Object, live: Object, applied: Object, dropped: list[str]) -> Plan:
@@ -272,6 +261,16 @@ def _placed(obj: Object, resource: Resource) -> Object:
     if not resource.namespaced and "namespace" in metadata:
         return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}
     return obj
+
+
+async def patched(client: Client, resource: Resource, obj: Object, patch: list[dict[str, Any]], manager: str) -> Object:
+    """The object after a JSON patch in the name of a field manager. Raises KubeError."""
+    from fluxtui.kube.client import PatchType
+
+    identity = identity_of(obj)
+    return await client.patch(
+        resource, identity.name, identity.namespace, patch, type=PatchType.JSON, field_manager=manager
+    )
 
 
 def _refusal(obj: Object, error: ApiError) -> str:

@@ -151,13 +151,10 @@ class DriftWatch:
         """
         meanwhile = self._applying[key] = {}
         self._early[key] = {}
-        notes = self._notes.pop(key, {})
         try:
-            yield notes
-        except BaseException:
-            # What could not be corrected is reported once it is.
-            self._notes[key] = notes
-            raise
+            yield self._notes.get(key, {})
+            # Not after a failure: what could not be corrected is reported once it is.
+            self._notes.pop(key, None)
         finally:
             del self._applying[key], self._early[key]
             for identity, notice in meanwhile.items():
