@@ -27,6 +27,9 @@ def has_sops() -> bool:
         return False
 
 
+needs_sops = pytest.mark.skipif(not has_sops(), reason="there is no sops program")
+
+
 async def secret(client: Client, name: str, **data: bytes) -> None:
     encoded = {key.replace("_", "."): base64.b64encode(value).decode() for key, value in data.items()}
     metadata = {"name": name, "namespace": "flux-system"}
@@ -73,7 +76,7 @@ async def test_the_service_account_is_one_of_the_other_cluster(
     assert result.exit_code == 2
 
 
-@pytest.mark.skipif(not has_sops(), reason="there is no sops program")
+@needs_sops
 async def test_what_is_encrypted_is_compared_and_masked(start: Start, tmp_path: Path) -> None:
     from tests.engine.kustomize.test_decryption import AGE, DECRYPTION, ONLY_DATA, encrypted, manifest
 
@@ -112,7 +115,7 @@ def controller(name: str, *arguments: str, replicas: int = 1) -> dict[str, Any]:
     }
 
 
-@pytest.mark.skipif(not has_sops(), reason="there is no sops program")
+@needs_sops
 async def test_keys_are_those_of_the_controller_where_none_are_named(start: Start, tmp_path: Path) -> None:
     from tests.engine.kustomize.test_decryption import AGE, ONLY_DATA, encrypted, manifest
 

@@ -28,7 +28,7 @@ from tests.conformance.comparison import Object, differences, seen, told
 from tests.conformance.scenarios import NAMESPACE
 from tests.engine.harness import QUICK, running
 from tests.engine.polling import eventually
-from tests.engine.source.repositories import Repository, http_backend, serving
+from tests.engine.source.repositories import Repository, need_http_backend, serving
 from tests.engine.test_endpoints import serve
 
 
@@ -183,8 +183,7 @@ async def assert_same(sides: list[Side], revision: str) -> None:
 
 @pytest.mark.timeout(900)
 async def test_a_user_sees_the_same(contexts: tuple[Context, Context], repository: Repository, tmp_path: Path) -> None:
-    if not http_backend():
-        pytest.skip("this git has no http-backend")
+    need_http_backend()
     # A busy machine must not cost the engine its Leases, and checks before apply are not upstream's.
     settings = msgspec.structs.replace(QUICK, lease_duration=60, renew_deadline=50, min_retry=0.75, strict=False)
     engine = Engine(settings, tmp_path / "storage", "fluxtui_one")

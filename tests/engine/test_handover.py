@@ -21,7 +21,7 @@ from fluxtui.kube.kubeconfig import Context
 from tests import apiserver, upstream
 from tests.engine.harness import QUICK, running
 from tests.engine.polling import eventually
-from tests.engine.source.repositories import Repository, http_backend, serving
+from tests.engine.source.repositories import Repository, need_http_backend, serving
 from tests.engine.test_endpoints import serve
 from tests.upstream import NAMESPACE
 
@@ -135,8 +135,7 @@ def config_map(value: str) -> str:
 async def test_a_cluster_is_handed_over_and_back(
     client: Client, context: Context, repository: Repository, tmp_path: Path
 ) -> None:
-    if not http_backend():
-        pytest.skip("this git has no http-backend")
+    need_http_backend()
     fleet = Fleet(client)
     head = await asyncio.to_thread(repository.commit, "first", {"apps/web.yaml": config_map("one")})
     with serving(repository.path.parent) as server:

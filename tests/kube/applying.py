@@ -27,6 +27,23 @@ def config_map(name: str, namespace: str, data: Any = None, **annotations: str) 
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data or {"k": "v"}}
 
 
+def definition_of(kind: str, scope: str, schema: Object, **more: Any) -> Object:
+    """A CRD of example.com with one version; `more` are further fields of its spec."""
+    plural = f"{kind.lower()}s"
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": scope,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+            **more,
+        },
+    }
+
+
 def deployment(name: str, namespace: str) -> Object:
     container: Object = {"name": "app", "image": "example.com/app:1", "ports": [{"containerPort": 80}]}
     return {

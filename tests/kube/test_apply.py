@@ -19,7 +19,7 @@ from fluxtui.kube.memory import Memory
 from fluxtui.kube.ownership import flux_cleanup
 from fluxtui.kube.plan import ApplyOptions
 from fluxtui.kube.prune import PruneOptions, prune
-from tests.kube.applying import MARKS, OPTIONS, OWNER, Object, config_map, deployment, get, patch
+from tests.kube.applying import MARKS, OPTIONS, OWNER, Object, config_map, definition_of, deployment, get, patch
 
 
 def counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -101,26 +101,10 @@ async def test_fields_leave_with_the_desired_ones_and_others_stay(client: Client
 
 async def test_definitions_are_there_before_their_objects(client: Client, namespace: str) -> None:
     kind = f"Widget{namespace.replace('-', '')}"
-    plural = f"{kind.lower()}s"
     schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
-    definition: Object = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.example.com"},
-        "spec": {
-            "group": "example.com",
-            "scope": "Cluster",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-            "conversion": {
-                "strategy": "Webhook",
-                "webhook": {
-                    "conversionReviewVersions": ["v1"],
-                    "clientConfig": {"url": "https://example.com/convert", "caBundle": "Cg=="},
-                },
-            },
-        },
-    }
+    converter = {"url": "https://example.com/convert", "caBundle": "Cg=="}
+    webhook = {"conversionReviewVersions": ["v1"], "clientConfig": converter}
+    definition = definition_of(kind, "Cluster", schema, conversion={"strategy": "Webhook", "webhook": webhook})
     # Namespaces that tools put on cluster-scoped objects are of no account.
     widget = {
         "apiVersion": "example.com/v1",

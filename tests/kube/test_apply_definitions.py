@@ -11,7 +11,7 @@ from fluxtui.kube.changes import Action
 from fluxtui.kube.client import Client
 from fluxtui.kube.health import wait_until_ready
 from tests.engine.polling import eventually
-from tests.kube.applying import OPTIONS, Object, get, patch
+from tests.kube.applying import OPTIONS, Object, definition_of, get, patch
 
 
 async def test_a_definition_that_is_being_deleted_is_made_anew(
@@ -19,18 +19,8 @@ async def test_a_definition_that_is_being_deleted_is_made_anew(
 ) -> None:
     kind = f"Gadget{namespace.replace('-', '')}"
     plural = f"{kind.lower()}s"
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    definition: Object = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.example.com"},
-        "spec": {
-            "group": "example.com",
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-        },
-    }
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    definition = definition_of(kind, "Namespaced", schema)
     gadget = {"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "g", "namespace": namespace}}
     applier = Applier(client)
     await applier.apply([definition, gadget], OPTIONS)

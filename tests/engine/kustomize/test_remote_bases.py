@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +10,9 @@ import pytest
 from fluxtui.api.meta import REQUESTED_AT
 from tests.engine.kustomize.world import World, config_map
 from tests.engine.polling import eventually
-from tests.engine.source.repositories import GitServer, Repository, http_backend, serving
+from tests.engine.source.repositories import GitServer, Repository, need_http_backend, serving
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("git") is None or not http_backend(), reason="git with git-http-backend is not there"
-)
+need_http_backend()
 
 
 @pytest.fixture

@@ -16,14 +16,13 @@ from fluxtui.engine.runtime.settings import EngineSettings
 from fluxtui.engine.runtime.workers import WorkerPool
 from fluxtui.kube.client import Client
 from tests.engine.source.bench import Bench
-from tests.engine.source.repositories import GitServer, Repository, http_backend, serving
+from tests.engine.source.repositories import GitServer, Repository, need_http_backend, serving
 
 
 @pytest.fixture
 def server(repository: Repository) -> Iterator[GitServer]:
     """The repository at `<url>/fleet/.git`."""
-    if not http_backend():
-        pytest.skip("this git has no http-backend")
+    need_http_backend()
     with serving(repository.path.parent) as found:
         yield found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import ssl
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 
 class Repository:
@@ -154,10 +157,12 @@ class GitServer(ThreadingHTTPServer):
         return sum(1 for method, path, _ in self.requests if method == "POST" and path.endswith("git-upload-pack"))
 
 
-def http_backend() -> bool:
-    """Whether this git can serve over HTTP."""
-    found = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=False).stdout.strip()
-    return bool(found) and (Path(found) / "git-http-backend").exists()
+def need_http_backend() -> None:
+    """Skip the test, or the module, where this git can't serve over HTTP."""
+    git = shutil.which("git")
+    found = subprocess.run([git, "--exec-path"], capture_output=True, text=True, check=False).stdout if git else ""
+    if not found or not (Path(found.strip()) / "git-http-backend").exists():
+        pytest.skip("there is no git with an http-backend", allow_module_level=True)
 
 
 def self_signed(directory: Path) -> tuple[Path, Path]:

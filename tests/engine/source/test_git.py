@@ -24,7 +24,7 @@ from fluxtui.engine.adapters.git_refs import Reference, ReferenceError
 from fluxtui.kube import programs
 from fluxtui.kube.programs import Finished
 from tests.engine.polling import eventually
-from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
+from tests.engine.source.repositories import GitServer, Repository, need_http_backend, self_signed, serving
 
 MAIN = Reference(branch="main")
 
@@ -296,8 +296,9 @@ def test_addresses_and_secrets_that_can_not_be_used(url: str, secret: dict[str, 
 
 
 async def test_a_server_certificate_is_checked_against_the_secret(repository: Repository, tmp_path: Path) -> None:
-    if shutil.which("openssl") is None or not http_backend():
-        pytest.skip("needs openssl and git http-backend")
+    need_http_backend()
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl on PATH")
     key, certificate = await asyncio.to_thread(self_signed, tmp_path)
     with serving(repository.path.parent, (certificate, key)) as server:
         url = f"{server.url}/fleet/.git"

@@ -17,7 +17,7 @@ from fluxtui.engine.controllers.source.access import is_encrypted
 from fluxtui.engine.runtime.service_accounts import ServiceAccount
 from tests.engine.clouds.provider import AZURE, clouds
 from tests.engine.source.bench import Bench, conditions, retry
-from tests.engine.source.repositories import GitServer, Repository, http_backend, self_signed, serving
+from tests.engine.source.repositories import GitServer, Repository, need_http_backend, self_signed, serving
 from tests.engine.source.signing import make_key
 from tests.engine.source.sshd import ssh_server
 from tests.listening import streams
@@ -90,8 +90,7 @@ def test_keys_of_every_format_tell_whether_they_are_encrypted(tmp_path: Path) ->
 async def test_tls_with_an_authority_and_a_client_certificate(
     bench: Bench, repository: Repository, tmp_path: Path
 ) -> None:
-    if not http_backend():
-        pytest.skip("this git has no http-backend")
+    need_http_backend()
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     key, certificate = self_signed(tmp_path / "a")
@@ -270,8 +269,7 @@ async def test_a_tunnel_through_an_http_proxy() -> None:
 async def test_authorities_of_a_secret_come_beside_those_of_the_system(
     bench: Bench, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not http_backend():
-        pytest.skip("this git has no http-backend")
+    need_http_backend()
     for name in "ab":
         (tmp_path / name).mkdir()
     key, certificate = self_signed(tmp_path / "a")
