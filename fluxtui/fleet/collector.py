@@ -165,10 +165,12 @@ class Collector:
 
         key = (resource.group, resource.kind)
         known = BY_KIND.get(key)
+        manifests = self._mirror.manifests
         batches = watch(
             client,
             resource,
             Wire if known else None,
+            keep=manifests.pack if manifests is not None else None,
             fallback=lambda data: lenient(msgspec.json.decode(data)),
             gate=self._gate,
             on_state=lambda state: self._heard(key, state),
@@ -181,14 +183,20 @@ class Collector:
 
     async def _fold(self, resource: Resource, batch: Batch[Any]) -> None:
         cluster = self.context.id
-        group, kind = resource.group, resource.kind
+        group, kind, manifests = resource.group, resource.kind, self._mirror.manifests
         seen: set[Ref] = {Ref(cluster, group, kind, *invalid.key) for invalid in batch.invalid}
+        if manifests is not None:
+            # What was kept of them is older than what the server has.
+            manifests.forget(seen)
         for start in range(0, len(batch.upserts), CHUNK):
             chunk = batch.upserts[start : start + CHUNK]
             for obj in chunk:
                 if isinstance(obj, Wire) and not obj.kind:
                     obj.api_version, obj.kind = resource.api_version, kind
-            seen.update(self._mirror.upsert(cluster, chunk))
+            refs = self._mirror.upsert(cluster, chunk)
+            seen.update(refs)
+            if manifests is not None:
+                manifests.put(refs, batch.kept[start : start + CHUNK])
             if len(batch.upserts) > CHUNK:
                 await self._gate.breathe()
         self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)

@@ -31,6 +31,7 @@ from fluxtui.kube.limits import raise_open_files
 
 if TYPE_CHECKING:
     from fluxtui.fleet.collector import Collector
+    from fluxtui.fleet.manifests import Manifests
     from fluxtui.kube.client import Client
     from fluxtui.kube.gate import Gate
 
@@ -88,12 +89,16 @@ class Fleet:
         await asyncio.to_thread(_load_client)
         from fluxtui.kube.gate import Gate
 
+        manifests = await asyncio.to_thread(_manifests) if self.settings.console.keep_objects else None
+        self.mirror.manifests = manifests
         raise_open_files()
         self._gate = Gate(order=lambda cluster: cluster not in self.visible, waits=lambda: self.waits())
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
                 group.create_task(self._tick(), name="fleet clock")
+                if manifests is not None:
+                    group.create_task(manifests.run(), name="fleet manifests")
                 if self._reloads is not None:
                     group.create_task(self._reload(self._reloads()), name="fleet kubeconfigs")
                 for index, context in enumerate(list(self._contexts.values())):
@@ -154,6 +159,23 @@ class Fleet:
         except REFUSING:
             self.look(ref.cluster)
             raise
+
+    def kept(self, ref: Ref) -> dict[str, Any] | None:
+        """The whole object as its watch brought it last; None when it is not kept, or when only its watch fails: then its
+        cluster can still tell of it."""
+        info = self.mirror.clusters.get(ref.cluster)
+        if self.mirror.manifests is None or (self.lost_since(ref) and info and not info.unanswered):
+            return None
+        obj = self.mirror.manifests.get(ref)
+        if obj is not None:
+            # Items of lists lack both.
+            obj.setdefault("apiVersion", self.mirror.rows[ref].api_version)
+            obj.setdefault("kind", ref.kind)
+        return obj
+
+    def lost_since(self, ref: Ref) -> float:
+        """Since when nothing is heard of objects of this kind in this cluster; 0.0 while it is."""
+        return self.mirror.lost.get((ref.cluster, ref.group, ref.kind), 0.0)
 
     async def comparison(self, ref: Ref) -> Comparison:
         """What applying the Kustomization behind an object would change now. Raises ComparisonError."""
@@ -267,6 +289,12 @@ class Fleet:
         while True:
             self.mirror.refresh()
             await asyncio.sleep(_TICK)
+
+
+def _manifests() -> Manifests:
+    from fluxtui.fleet.manifests import Manifests
+
+    return Manifests()
 
 
 def _load_client() -> None:

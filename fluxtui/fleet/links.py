@@ -5,9 +5,11 @@ Source: the API documents of the Flux controllers (sourceRef, chartRef, dependsO
 
 from __future__ import annotations
 
+import msgspec
+
 from fluxtui.api.kinds import HELM_RELEASE, KUSTOMIZATION, OPERATOR_GROUP, is_flux_group
-from fluxtui.fleet.refs import Ref, group_of, intern, shared
-from fluxtui.fleet.wire import ChartTemplate, Entries, Reference, Wire
+from fluxtui.fleet.refs import Ref, Sharing, group_of, intern
+from fluxtui.fleet.wire import ChartTemplate, Entries, Inventory, Reference, Wire
 
 _OWNER_LABELS = (
     ("helm.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/namespace", HELM_RELEASE.group, HELM_RELEASE.kind),
@@ -92,13 +94,23 @@ def _is(ref: Ref, wire: Wire) -> bool:
 
 def inventory_of(wire: Wire) -> str:
     """The ids of the objects it manages, one a line: one text costs a tenth of a list of them."""
-    inventory = wire.status.inventory if wire.status else None
-    if isinstance(inventory, Entries):
-        return shared("\n".join([entry.id for entry in inventory.entries or ()]))
-    if isinstance(inventory, list):
-        return "\n".join(
-            f"{entry.namespace}_{entry.name}_{group_of(entry.api_version, entry.kind)}_{entry.kind}"
-            for entry in inventory
-            if entry.name and entry.kind
-        )
-    return ""
+    found = bytes(wire.status.inventory) if wire.status else b""
+    return _inventories(found) if found else ""
+
+
+def _ids(inventory: bytes) -> str:
+    try:
+        found = _inventory(inventory)
+    except msgspec.ValidationError:
+        return ""
+    if isinstance(found, Entries):
+        return "\n".join([entry.id for entry in found.entries or ()])
+    return "\n".join(
+        f"{entry.namespace}_{entry.name}_{group_of(entry.api_version, entry.kind)}_{entry.kind}"
+        for entry in found or ()
+        if entry.name and entry.kind
+    )
+
+
+_inventory = msgspec.json.Decoder(Inventory).decode
+_inventories = Sharing(_ids)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fluxtui.api.kinds import BY_KIND, Category
 from fluxtui.fleet.alarms import Alarms
@@ -20,6 +20,9 @@ from fluxtui.fleet.refs import Ref
 from fluxtui.fleet.rows import Row, judged, ref_of, row_of
 from fluxtui.fleet.states import LOST_AFTER, NO_COUNTS, Counts, State, next_change
 from fluxtui.fleet.wire import Wire, read
+
+if TYPE_CHECKING:
+    from fluxtui.fleet.manifests import Manifests
 
 _EMPTY: frozenset[Ref] = frozenset()
 
@@ -52,6 +55,10 @@ class Mirror:
         self.branches: dict[Ref, Branch] = {}
         self.on_moved: dict[Ref, Callable[[], None]] = {}
         """Called when the row's inventory or links change, or when it goes."""
+        self.lost: dict[tuple[str, str, str], float] = {}
+        """Cluster, group and kind that are not heard of → since when."""
+        self.manifests: Manifests | None = None
+        """The full objects of the rows, where they are kept."""
         self.events = 0
         """Objects that came by the watches so far: news per second is its difference."""
         self._members: defaultdict[tuple[str, Category], set[Ref]] = defaultdict(set)
@@ -62,7 +69,6 @@ class Mirror:
         self._owned: defaultdict[Ref, set[Ref]] = defaultdict(set)
         self._consumers: defaultdict[Ref, set[Ref]] = defaultdict(set)
         self._dependents: defaultdict[Ref, set[Ref]] = defaultdict(set)
-        self._lost: dict[tuple[str, str, str], float] = {}
         self._turning: set[tuple[str, str, str]] = set()
         self._alarms = Alarms()
         self._changes = Changes(set(), set(), set(), False)
@@ -87,8 +93,8 @@ class Mirror:
             self._remove(ref)
         for ref in [ref for ref in self.branches if ref.cluster == cluster]:
             del self.branches[ref]
-        for key in [key for key in self._lost if key[0] == cluster]:
-            del self._lost[key]
+        for key in [key for key in self.lost if key[0] == cluster]:
+            del self.lost[key]
             self._turning.discard(key)
         self.clusters.pop(cluster, None)
         self._changes.clusters.add(cluster)
@@ -106,7 +112,7 @@ class Mirror:
             previous = self.rows.get(ref)
             if previous:
                 ref = previous.ref
-            lost = self._lost.get((cluster, ref.group, ref.kind), 0.0)
+            lost = self.lost.get((cluster, ref.group, ref.kind), 0.0)
             row = row_of(cluster, wire, now, previous, ref=ref, lost_since=lost, stale_controllers=stale)
             self._put(row, previous, now)
             refs.append(row.ref)
@@ -130,14 +136,14 @@ class Mirror:
     def set_lost(self, cluster: str, group: str, kind: str, since: float) -> None:
         """Since when a kind of a cluster is not heard of (0.0: it is): its rows become Unreachable, or not."""
         key = (cluster, group, kind)
-        before = self._lost.get(key, 0.0)
+        before = self.lost.get(key, 0.0)
         if before == since:
             return
         if since:
-            self._lost[key] = since
+            self.lost[key] = since
             self._turning.add(key)
         else:
-            del self._lost[key]
+            del self.lost[key]
             self._turning.discard(key)
         now = self.clock()
         if any(moment and now - moment > LOST_AFTER for moment in (before, since)):
@@ -160,14 +166,14 @@ class Mirror:
     def refresh(self) -> float:
         """Judge again what time alone has changed. Returns when (by the clock) to call it next; infinity: never."""
         now = self.clock()
-        for key in [key for key in self._turning if now - self._lost[key] > LOST_AFTER]:
+        for key in [key for key in self._turning if now - self.lost[key] > LOST_AFTER]:
             self._turning.discard(key)
             self._judge_again(_of_kind(self._members, *key))
         while (ref := self._alarms.due(now)) is not None:
             if ref in self.rows:
                 self._judge_again((ref,))
                 self._alarms.set(ref, next_change(self.rows[ref], now))
-        turning = [self._lost[key] + LOST_AFTER for key in self._turning]
+        turning = [self.lost[key] + LOST_AFTER for key in self._turning]
         return min([*turning, self._alarms.next])
 
     def drain(self) -> Changes:
@@ -249,6 +255,8 @@ class Mirror:
 
     def _remove(self, ref: Ref) -> None:
         row = self.rows.pop(ref)
+        if self.manifests is not None:
+            self.manifests.forget((ref,))
         key = (ref.cluster, row.category)
         self._members[key].discard(ref)
         self._revisions[key] += 1
@@ -267,7 +275,7 @@ class Mirror:
         for ref in list(refs):
             row = self.rows[ref]
             info = self.clusters.get(ref.cluster)
-            lost = self._lost.get((ref.cluster, ref.group, ref.kind), 0.0)
+            lost = self.lost.get((ref.cluster, ref.group, ref.kind), 0.0)
             fresh = judged(row, now, lost_since=lost, stale_controllers=info.stale_controllers if info else ())
             if fresh is not row:
                 self.rows[ref] = fresh

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import msgspec
 
@@ -10,8 +11,10 @@ from fluxtui.api.kinds import BY_KIND, KINDS
 from fluxtui.fleet.text import brief, one_line
 
 _GROUPS = {kind.kind: kind.group for kind in KINDS}
+K = TypeVar("K", bound=Hashable)
+
 _MOST_TEXTS = 65536
-_MOST_CHARACTERS = 4 << 20
+_MOST_BYTES = 6 << 20
 
 
 class Ref(msgspec.Struct, frozen=True, gc=False, order=True, cache_hash=True):
@@ -63,22 +66,22 @@ def group_of(api_version: str, kind: str) -> str:
     return _GROUPS.get(kind, "")
 
 
-class _Texts(dict[str, str]):
-    def __init__(self, make: Callable[[str], str], most: int) -> None:
+class _Texts(dict[K, str]):
+    def __init__(self, make: Callable[[K], str], most: int) -> None:
         super().__init__()
         self._make = make
         self._most = most
 
-    def __missing__(self, text: str) -> str:
+    def __missing__(self, key: K) -> str:
         if len(self) >= self._most:
             self.clear()
-        made = self[text] = self._make(text)
+        made = self[key] = self._make(key)
         return made
 
 
-def interner(make: Callable[[str], str] = str, most: int = _MOST_TEXTS) -> Callable[[str], str]:
-    """A function that gives the one copy of what `make` gives for a text: repeated texts are kept once, each made
-    presentable once. Bounded: when full it forgets all, which costs sharing but never correctness.
+def interner(make: Callable[[K], str], most: int = _MOST_TEXTS) -> Callable[[K], str]:
+    """A function that gives the one copy of what `make` gives: repeated texts are kept once, each made presentable
+    once. Bounded: when full it forgets all, which costs sharing but never correctness.
 
     It is the dictionary's own look-up, since a row asks some twenty times.
     """
@@ -86,34 +89,38 @@ def interner(make: Callable[[str], str] = str, most: int = _MOST_TEXTS) -> Calla
 
 
 class Sharing:
-    """Gives the one copy of a long text that came lately: clusters of a fleet have much in common.
+    """Gives the one copy of a long text that is read from JSON: what came lately is not read again, and clusters of a
+    fleet have much in common.
 
-    It holds no more than twice so many characters (and the last text), the latest, whether or not anybody still uses
-    them: a text that nobody keeps any more is forgotten with the others of its time.
+    It holds no more than twice so many bytes (and the last text), the latest, whether or not anybody still uses them: a
+    text that nobody keeps any more is forgotten with the others of its time.
     """
 
-    def __init__(self, most: int = _MOST_CHARACTERS) -> None:
-        self._young: dict[str, str] = {}
-        self._old: dict[str, str] = {}
+    def __init__(self, read: Callable[[bytes], str], most: int = _MOST_BYTES) -> None:
+        """`read` gives the text of some JSON."""
+        self._read = read
+        self._young: dict[bytes, str] = {}
+        self._old: dict[bytes, str] = {}
         self._most = most
         self._size = 0
 
-    def __call__(self, text: str) -> str:
-        """The copy that others have, if one is known; else this one."""
-        found = self._young.get(text)
+    def __call__(self, json: bytes) -> str:
+        """The text."""
+        found = self._young.get(json)
         if found is not None:
             return found
-        kept = self._old.pop(text, text)
-        if self._size + len(kept) > self._most:
+        text = self._old.pop(json, None)
+        if text is None:
+            text = self._read(json)
+        size = len(json) + len(text)
+        if self._size + size > self._most:
             self._old, self._young, self._size = self._young, {}, 0
-        self._young[kept] = kept
-        self._size += len(kept)
-        return kept
+        self._young[json] = text
+        self._size += size
+        return text
 
 
-shared = Sharing()
-"""Inventories."""
-intern = interner()
+intern = interner(str)
 """Texts as they are: kinds, groups, names in references."""
 clean = interner(one_line)
 """Names, reasons and revisions, as one clean line."""

@@ -15,11 +15,21 @@ from fluxtui.api.kinds import BY_KIND, Category, Kind
 from fluxtui.fleet.facts import SUSPENDED_AT, moment, read_facts
 from fluxtui.fleet.links import depends_of, inventory_of, owner_of, source_of
 from fluxtui.fleet.refs import Ref, clean, from_inventory, intern, interner
-from fluxtui.fleet.states import Facts, State, state_of
+from fluxtui.fleet.states import Facts, Judgement, State, state_of
 from fluxtui.fleet.text import one_line, short_revision, without_credentials
 from fluxtui.fleet.wire import ChartTemplate, Past, Pick, Spec, Status, Wire, read
 
-_clean_detail = interner(lambda text: without_credentials(one_line(text)))
+
+def _joined(labels: tuple[tuple[str, str], ...]) -> str:
+    return one_line("," + "".join([f"{key}={value}," for key, value in sorted(labels)]))
+
+
+def _without_secrets(detail: str) -> str:
+    return without_credentials(one_line(detail))
+
+
+_clean_labels = interner(_joined, 16384)
+_clean_detail = interner(_without_secrets)
 
 
 class Row(Facts, gc=False, kw_only=True):
@@ -125,35 +135,34 @@ def row_of(
         row.revision = clean(_revision(wire.status))
         row.attempted = clean(wire.status.last_attempted_revision or "")
     found = state_of(row, now, lost_since=lost_since, stale_controllers=stale_controllers)
-    row.state, row.before, row.reason, row.message = found
+    row.state, row.before, row.reason, row.message = found.state, found.before, found.reason, found.message
     return row
 
 
 def judged(row: Row, now: float, *, lost_since: float = 0.0, stale_controllers: Collection[str] = ()) -> Row:
     """The row judged for another moment: the same row when nothing changes, else a new one."""
     found = state_of(row, now, lost_since=lost_since, stale_controllers=stale_controllers)
-    if (row.state, row.before, row.reason, row.message) == found:
+    if Judgement(row.state, row.before, row.reason, row.message) == found:
         return row
     fresh: Row = msgspec.structs.replace(row)
-    fresh.state, fresh.before, fresh.reason, fresh.message = found
+    fresh.state, fresh.before, fresh.reason, fresh.message = found.state, found.before, found.reason, found.message
     return fresh
 
 
 def _labels(labels: Mapping[str, str] | None) -> str:
-    if not labels:
-        return ""
-    return clean("," + "".join([f"{key}={labels[key]}," for key in sorted(labels)]))
+    return _clean_labels(tuple(labels.items())) if labels else ""
 
 
 def _changed(wire: Wire) -> float:
     """The latest moment the object tells of: conditions, artifact, release, scan, suspension, deletion; its creation at
     least."""
-    status = wire.status
-    times = [wire.metadata.creation_timestamp or "", wire.metadata.deletion_timestamp or ""]
+    metadata, status = wire.metadata, wire.status
+    times = [metadata.creation_timestamp or "", metadata.deletion_timestamp or ""]
     if wire.spec and wire.spec.suspend:
-        times.append((wire.metadata.annotations or {}).get(SUSPENDED_AT, ""))
+        times.append((metadata.annotations or {}).get(SUSPENDED_AT, ""))
     if status:
-        times += [said.last_transition_time for said in status.conditions or ()]
+        if status.conditions:
+            times += [said.last_transition_time for said in status.conditions]
         times.append(status.last_transition_time or "")
         if status.artifact:
             times.append(status.artifact.last_update_time)

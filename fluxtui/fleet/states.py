@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Collection
-from typing import NamedTuple
 
 import msgspec
 
@@ -113,7 +112,12 @@ class Facts(msgspec.Struct, gc=False, kw_only=True):
     """The last reconcile that `status.history` records; 0.0 where the kind records none."""
 
 
-class Judgement(NamedTuple):
+# A name of the module: until Python 3.12 a member that is looked up in its class costs as much as a whole rule.
+_ABSENT, _TRUE, _FALSE, _UNKNOWN = Ready
+_STALLED, _FAILED, _READY, _PROGRESSING = State.STALLED, State.FAILED, State.READY, State.PROGRESSING
+
+
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """A state, the one that Suspended or Unreachable hides (else the same), and the words for it."""
 
     state: State
@@ -132,7 +136,7 @@ def state_of(
     """
     own = _own(facts, now, stale_controllers)
     if lost_since and now - lost_since > LOST_AFTER:
-        return own._replace(state=State.UNREACHABLE, before=own.state)
+        return Judgement(State.UNREACHABLE, own.state, own.reason, own.message)
     return own
 
 
@@ -147,21 +151,22 @@ def _own(facts: Facts, now: float, stale: Collection[str]) -> Judgement:
 
 
 def _said(facts: Facts, now: float, stale: Collection[str]) -> Judgement:
+    ready = facts.ready
     if facts.stalled:
-        return _judged(State.STALLED, facts.stalled_reason, facts.stalled_message)
+        return _judged(_STALLED, facts.stalled_reason, facts.stalled_message)
     # Nothing works on a suspended object, nor does it promise anything; and to suspend it was a change of its spec.
-    if facts.ready == Ready.FALSE and (facts.suspended or not _works_on_news(facts)):
-        return _judged(State.FAILED, facts.ready_reason, facts.ready_message)
-    if facts.reconciling or facts.ready == Ready.UNKNOWN:
-        return _judged(State.PROGRESSING, *_words(facts))
-    if facts.ready == Ready.TRUE and not facts.suspended:
+    if ready == _FALSE and (facts.suspended or not _works_on_news(facts)):
+        return _judged(_FAILED, facts.ready_reason, facts.ready_message)
+    if facts.reconciling or ready == _UNKNOWN:
+        return _judged(_PROGRESSING, *_words(facts))
+    if ready == _TRUE and not facts.suspended:
         broken = _broken_promise(facts, now, stale)
         if broken:
             return _judged(State.OVERDUE, *broken)
-    if facts.ready != Ready.ABSENT and 0 != facts.observed < facts.generation and not facts.suspended:
-        return _judged(State.PROGRESSING, "NewGeneration", "a change of the spec waits for its controller")
-    if facts.ready == Ready.TRUE:
-        return _judged(State.READY, facts.ready_reason, facts.ready_message)
+    if ready != _ABSENT and 0 != facts.observed < facts.generation and not facts.suspended:
+        return _judged(_PROGRESSING, "NewGeneration", "a change of the spec waits for its controller")
+    if ready == _TRUE:
+        return _judged(_READY, facts.ready_reason, facts.ready_message)
     return _judged(State.UNKNOWN, *_words(facts))
 
 
@@ -202,7 +207,7 @@ def _broken_promise(facts: Facts, now: float, stale: Collection[str]) -> tuple[s
 
 def next_change(facts: Facts, now: float) -> float:
     """When (seconds since the epoch) the state changes if nothing is heard until then; infinity for never."""
-    if facts.ready != Ready.TRUE or facts.stalled or facts.deleting or facts.suspended:
+    if facts.ready != _TRUE or facts.stalled or facts.deleting or facts.suspended:
         return math.inf
     first = math.inf
     if facts.pending and (waited := facts.pending + _pending_limit(facts)) >= now:

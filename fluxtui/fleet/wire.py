@@ -118,13 +118,16 @@ class Entry(Part):
     """An entry of `status.inventory`."""
 
     id: str = ""
-    v: str = ""
 
 
 class Entries(Part):
     """`status.inventory` of appliers."""
 
     entries: list[Entry] | None = None
+
+
+Inventory = Entries | list[Reference] | None
+"""`status.inventory`: of appliers, or as a list of references."""
 
 
 class Past(Part):
@@ -163,7 +166,8 @@ class Status(Part):
     last_attempted_revision: str | None = ""
     artifact: Artifact | None = None
     history: list[Past] | None = None
-    inventory: Entries | list[Reference] | None = None
+    inventory: msgspec.Raw = msgspec.Raw()
+    """`Inventory` as it came: it is half of an object, and seldom another one than the last time."""
     latest_ref: LatestImage | None = None
     latest_image: str | None = ""
     last_scan_result: Scan | None = None
@@ -193,7 +197,7 @@ def read(obj: Wire | Mapping[str, Any] | bytes) -> Wire:
     if isinstance(obj, Wire):
         return obj
     try:
-        return msgspec.json.decode(obj, type=Wire) if isinstance(obj, bytes) else msgspec.convert(obj, Wire)
+        return msgspec.json.decode(obj if isinstance(obj, bytes) else msgspec.json.encode(obj), type=Wire)
     except msgspec.ValidationError:
         return lenient(msgspec.json.decode(obj) if isinstance(obj, bytes) else obj)
 
@@ -230,7 +234,8 @@ def _fitting(part: type[_P], values: Any) -> _P:
     for field in msgspec.structs.fields(part):
         if isinstance(values, Mapping) and field.encode_name in values:
             try:
-                setattr(made, field.name, msgspec.convert(values[field.encode_name], field.type))
+                value = msgspec.json.encode(values[field.encode_name])
+                setattr(made, field.name, msgspec.json.decode(value, type=field.type))
             except msgspec.ValidationError:
                 continue
     return made

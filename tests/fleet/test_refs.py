@@ -7,8 +7,8 @@ from fluxtui.fleet.refs import Sharing
 from tests.fleet.objects import flux, ready
 
 
-def text(number: int) -> str:
-    return f"{number:010}"
+def json(number: int) -> bytes:
+    return b"%010d" % number
 
 
 def test_equal_inventories_of_a_fleet_are_one_text() -> None:
@@ -23,18 +23,18 @@ def test_equal_inventories_of_a_fleet_are_one_text() -> None:
 
 
 def test_what_comes_again_and_again_stays_shared_and_what_does_not_is_forgotten() -> None:
-    sharing = Sharing(most=100)
-    often, once = sharing(text(0)), sharing(text(1))
+    sharing = Sharing(bytes.decode, most=200)
+    often, once = sharing(json(0)), sharing(json(1))
     for number in range(2, 1000):
-        sharing(text(number))
-        assert sharing(text(0)) is often
-    assert sharing(text(1)) is not once
+        sharing(json(number))
+        assert sharing(json(0)) is often
+    assert sharing(json(1)) is not once
 
 
 def test_no_more_is_kept_than_allowed() -> None:
-    sharing = Sharing(most=100)
+    sharing = Sharing(bytes.decode, most=200)
     for number in range(1000):
-        sharing(text(number))
+        sharing(json(number))
         assert len(sharing._young) + len(sharing._old) <= 20
-    long = sharing("x" * 1000)
-    assert sharing("x" * 1000) is long
+    long = sharing(b"x" * 1000)
+    assert sharing(b"x" * 1000) is long
