@@ -69,8 +69,8 @@ class Batch(msgspec.Struct, Generic[T]):
     deletes: list[Key]
     replace: bool = False
     """The upserts are all there is: what is not among them is gone."""
-    raws: list[bytes] = []
-    """JSON of each upsert, when asked for."""
+    kept: list[bytes] = []
+    """What is kept of the JSON of each upsert, when asked for."""
     invalid: list[Invalid] = []
     """Objects that exist but could not be read; they are not among the upserts, and not gone."""
 
@@ -88,6 +88,8 @@ class Timing(msgspec.Struct, frozen=True):
     """Longest pause between attempts."""
 
 
+CHUNK = 100
+"""Objects of a list that are decoded one by one before the loop may do something else: some 2 ms."""
 _PROGRESS = 5.0
 """A stream that lived so long was no failure, even if nothing came."""
 
@@ -101,7 +103,7 @@ def watch(
     label_selector: str = "",
     field_selector: str = "",
     metadata_only: bool = False,
-    raw: bool = False,
+    keep: Callable[[bytes], bytes] | None = None,
     fallback: Callable[[bytes], Any] | None = None,
     gate: Gate | None = None,
     on_state: Callable[[WatchState], None] | None = None,
@@ -110,14 +112,15 @@ def watch(
     """Batches of the objects of `resource`, without end; raises nothing but cancellation.
 
     `decoder_type`: a struct whose `metadata` has `name`, `namespace`, `resource_version`; dicts when not given.
-    `fallback` reads from bytes what is not of that type. `metadata_only` asks the server for metadata alone. `on_state`
-    hears of every change of state, at once. Enter the client (`async with`) first: it notices silent servers. Close the
-    iterator (`contextlib.aclosing`) when leaving it early.
+    `fallback` reads from bytes what is not of that type. `keep` makes of an object's JSON what a batch brings of it
+    beside the object. `metadata_only` asks the server for metadata alone. `on_state` hears of every change of state, at
+    once. Enter the client (`async with`) first: it notices silent servers. Close the iterator (`contextlib.aclosing`)
+    when leaving it early.
     """
     query = listing.Query(resource, namespace, label_selector, field_selector, metadata_only)
     item = dict[str, Any] if decoder_type is None else decoder_type
-    decoder: Decoder[Any] = Decoder(item, resource, fallback=fallback, raw=raw)
-    return _Watch(client, query, item, decoder, raw, gate, on_state, timing or Timing()).run()
+    decoder: Decoder[Any] = Decoder(item, resource, fallback=fallback, keep=keep)
+    return _Watch(client, query, item, decoder, keep is not None, gate, on_state, timing or Timing()).run()
 
 
 class _Watch(Generic[T]):
@@ -127,7 +130,7 @@ class _Watch(Generic[T]):
         query: listing.Query,
         item: Any,
         decoder: Decoder[T],
-        raw: bool,
+        keeps: bool,
         gate: Gate | None,
         on_state: Callable[[WatchState], None] | None,
         timing: Timing,
@@ -136,7 +139,7 @@ class _Watch(Generic[T]):
         self._query = query
         self._item = item
         self._decoder = decoder
-        self._raw = raw
+        self._keeps = keeps
         self._gate = gate
         self._on_state = on_state
         self._timing = timing
@@ -177,7 +180,7 @@ class _Watch(Generic[T]):
         """Everything, as one replacing batch."""
         async with self._gate.syncing(self._client.id) if self._gate else contextlib.nullcontext():
             try:
-                return await self._list_as(msgspec.Raw if self._raw else self._item)
+                return await self._list_as(msgspec.Raw if self._keeps else self._item)
             except msgspec.ValidationError:
                 # One odd object must not hide the others: look at each by itself.
                 return await self._list_as(msgspec.Raw)
@@ -190,7 +193,9 @@ class _Watch(Generic[T]):
             if page.first:
                 changes.clear()
             if item is msgspec.Raw:
-                changes += [self._decoder.item(bytes(each)) for each in page.items]
+                for start in range(0, len(page.items), CHUNK):
+                    async with self._gate.decoding() if self._gate else contextlib.nullcontext():
+                        changes += [self._decoder.item(bytes(each)) for each in page.items[start : start + CHUNK]]
             else:
                 changes += [self._decoder.listed(each) for each in page.items]
             version = page.resource_version
@@ -258,8 +263,8 @@ class _Watch(Generic[T]):
                 batch.deletes.append(change.key)
             elif change.obj is not None:
                 batch.upserts.append(change.obj)
-                if self._raw:
-                    batch.raws.append(change.raw)
+                if self._keeps:
+                    batch.kept.append(change.kept)
             else:
                 batch.invalid.append(Invalid(change.key, change.problem))
         return batch
