@@ -184,7 +184,7 @@ class Collector:
     async def _fold(self, resource: Resource, batch: Batch[Any]) -> None:
         cluster = self.context.id
         group, kind, manifests = resource.group, resource.kind, self._mirror.manifests
-        seen: set[Ref] = {Ref(cluster, group, kind, *invalid.key) for invalid in batch.invalid}
+        seen: set[Ref] = set()
         if manifests is not None:
             # What was kept of them is older than what the server has.
             manifests.forget(seen)
@@ -202,6 +202,7 @@ class Collector:
         self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)
         self._lookout.stir()
         if batch.replace:
+            seen.update(Ref(cluster, group, kind, *invalid.key) for invalid in batch.invalid)
             self._mirror.retain(cluster, group, kind, seen)
             self._listed.add((group, kind))
             self._news.set()
