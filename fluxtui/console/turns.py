@@ -3,17 +3,23 @@
 When all watches of a fleet break or begin together, a thousand sockets are ready at the same time; asyncio would serve
 them all before it looks at anything else, keys included. Here a turn serves a few. When news come all the time, each on
 a socket of its own, asyncio would take a turn for each of them; here, when all is served, sockets are left alone for
-some milliseconds, which saves half of the work. Keys, which come from a thread, and timers never wait; and who has
-noticed a key can have the sockets give way to what is due for it.
+some milliseconds, which saves half of the work. Keys, which come from a thread, never wait; and who has noticed a key
+can have the sockets give way to what is due for it.
+
+A fleet at rest is a thousand timers of some ten seconds and more, each of which would wake the process by itself; here
+they are due together, at whole seconds of the loop's clock.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import select
 import selectors
 import time
-from typing import Any
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeVarTuple
 
 AT_ONCE = 16
 """Sockets that are served in one turn: some 20 ms when each of them is amid a TLS handshake."""
@@ -25,6 +31,10 @@ BURST = 50
 ATTENTION = 0.025
 """Seconds for which sockets give way to a key: its way to the screen is a dozen turns long."""
 
+COARSE = 4.0
+"""Seconds from which on a wait may be up to a second longer, to end with others."""
+
+Arguments = TypeVarTuple("Arguments")
 Ready = list[tuple[selectors.SelectorKey, int]]
 
 
@@ -97,10 +107,22 @@ class FairSelector(selectors.DefaultSelector):
 
 
 class FairLoop(asyncio.SelectorEventLoop):
-    """A loop with such a selector."""
+    """A loop with such a selector, and with timers that are due together."""
 
     def __init__(self) -> None:
         selector = FairSelector()
         super().__init__(selector)
         self.attend = selector.attend
         self.attends_for = selector.attends_for
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As the base, but what is due in `COARSE` seconds or later is due at a whole second."""
+        if when - self.time() >= COARSE:
+            when = math.ceil(when)
+        return super().call_at(when, callback, *args, context=context)

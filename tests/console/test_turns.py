@@ -9,7 +9,7 @@ import socket
 import time
 from collections import Counter
 
-from fluxtui.console.turns import AT_ONCE, ATTENTION, BURST, GAP, FairLoop, FairSelector
+from fluxtui.console.turns import AT_ONCE, ATTENTION, BURST, COARSE, GAP, FairLoop, FairSelector
 
 
 def _register_waker(selector: FairSelector, stack: contextlib.ExitStack) -> socket.socket:
@@ -128,3 +128,14 @@ def test_everything_arrives_and_keys_come_between() -> None:
         log = runner.run(work())
     assert log.count("socket") == 6 * AT_ONCE
     assert log.index("key") <= AT_ONCE
+
+
+def test_what_is_due_after_a_long_wait_is_due_together_and_never_early() -> None:
+    with contextlib.closing(FairLoop()) as loop:
+        began = loop.time()
+        wanted = [began + 100 + step / 7 for step in range(7 * 14)]
+        due = [loop.call_at(moment, print).when() for moment in wanted]
+        assert all(before <= moment < before + 1 for before, moment in zip(wanted, due, strict=True))
+        assert len(set(due)) <= 15
+        soon = [began + COARSE / 2 + step / 7 for step in range(7)]
+        assert [loop.call_at(moment, print).when() for moment in soon] == soon
