@@ -50,6 +50,9 @@ class ConsoleSettings(Section, frozen=True):
     """How often data may repaint the screen; keys always repaint at once."""
     saver: bool = False
     """Write as little to the terminal as possible, for slow lines: few repaints, 256 colours, no seconds."""
+    keep_objects: bool = False
+    """Keep every object in memory, compressed: its YAML opens without a request, and while its cluster is silent, too.
+    Wants the extra zstd."""
     mouse: bool = True
     """Whether the mouse is used."""
     keymap: dict[str, str] = {}

@@ -34,6 +34,7 @@ Exit codes: 0 left by the user; 1 a bug of fluxtui; 2 wrong usage, settings or k
 @click.option("--read-only", is_flag=True, help="Refuse every action that writes to a cluster.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
 @click.option("--saver", is_flag=True, help="Write little to the terminal: for slow lines.")
+@click.option("--keep-objects", is_flag=True, help="Keep every object in memory: YAML at once and of silent clusters.")
 @click.option("--theme", metavar="NAME", help="fluxtui-dark, fluxtui-dim, fluxtui-light or fluxtui-paper.")
 @click.option("--config", "path", type=click.Path(path_type=Path), metavar="FILE", help="Settings file.")
 @click.argument("filter_text", metavar="[FILTER]...", nargs=-1)
@@ -43,6 +44,7 @@ def command(
     read_only: bool,
     ascii_only: bool,
     saver: bool,
+    keep_objects: bool,
     theme: str | None,
     path: Path | None,
     filter_text: tuple[str, ...],
@@ -58,6 +60,7 @@ def command(
             read_only=read_only,
             ascii_only=ascii_only,
             saver=saver,
+            keep_objects=keep_objects,
             theme=theme,
             filter_text=" ".join(filter_text),
         )
@@ -86,6 +89,7 @@ def laid_over(
     read_only: bool = False,
     ascii_only: bool = False,
     saver: bool = False,
+    keep_objects: bool = False,
     theme: str | None = None,
     filter_text: str = "",
 ) -> Settings:
@@ -96,6 +100,7 @@ def laid_over(
         read_only=console.read_only or read_only,
         ascii=console.ascii or ascii_only,
         saver=console.saver or saver,
+        keep_objects=console.keep_objects or keep_objects,
         theme=theme or console.theme,
         filter=filter_text or console.filter,
     )

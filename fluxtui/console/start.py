@@ -51,7 +51,7 @@ class Start(msgspec.Struct, kw_only=True):
 
 
 def check(settings: Settings) -> None:
-    """Raises SettingsError when the theme or the keymap of the settings can't be used."""
+    """Raises SettingsError when the theme or the keymap of the settings can't be used, or a package is missing."""
     from fluxtui.console import keys
     from fluxtui.console.themes import NAMES
 
@@ -62,6 +62,11 @@ def check(settings: Settings) -> None:
     problems = keys.problems(settings.console.keymap)
     if problems:
         raise SettingsError("\n".join(problems))
+    if settings.console.keep_objects:
+        from fluxtui.fleet import manifests
+
+        if not manifests.is_possible():
+            raise SettingsError(f"console.keepObjects (--keep-objects): {manifests.EXTRA}")
 
 
 def on_terminal() -> bool:

@@ -161,8 +161,8 @@ class Fleet:
             raise
 
     def kept(self, ref: Ref) -> dict[str, Any] | None:
-        """The whole object as its watch brought it last; None when it is not kept, or when only its watch fails: then its
-        cluster can still tell of it."""
+        """The whole object as its watch brought it last; None when it is not kept, or when its watch fails although its
+        cluster answers: then the cluster knows better."""
         info = self.mirror.clusters.get(ref.cluster)
         if self.mirror.manifests is None or (self.lost_since(ref) and info and not info.unanswered):
             return None

@@ -78,7 +78,7 @@ class Manifests:
 
         await self._enough.wait()
         chosen = random.sample(list(self._packed.values()), min(SAMPLES, len(self._packed)))
-        samples = [self._decompressor.decompress(each) for each in chosen]
+        samples: list[bytes | bytearray | memoryview] = [self._decompressor.decompress(each) for each in chosen]
         dictionary = await asyncio.to_thread(zstandard.train_dictionary, DICTIONARY, samples, k=SEGMENT, d=MATCH)
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary)
         self._decompressor = zstandard.ZstdDecompressor(dict_data=dictionary)

@@ -31,6 +31,7 @@ DELIBERATE = 0.5
 """Seconds it must rest before a process is started for it."""
 _OF_THE_OBJECT = (OVERVIEW, HISTORY, YAML)
 """Tabs that are drawn from the object itself."""
+_OF_THE_OBJECT_ALONE = (HISTORY, YAML)
 TURNS = 8
 """How often a second the pane turns to another line while the cursor moves on and on."""
 RATE = 10
@@ -53,6 +54,8 @@ class Details:
         self.reveals = False
         self.managed_fields = False
         self._object: dict[str, Any] | None = None
+        self._is_kept = False
+        """Whether the object is as its watch brought it last, and not asked for."""
         self._text = ""
         self._manifest: Sequence[Paragraph] = ()
         self._happenings: tuple[Happening, ...] | None = None
@@ -95,17 +98,17 @@ class Details:
         self._pane.set_title(line)
         self._pane.set_tabs(tabs_of(line), tab)
         if not same:
-            self._object, self.reveals = None, False
+            self._object, self._is_kept, self.reveals = None, False, False
             self._unanswered = _unanswered(line, self._brush)
         if turned:
-            self._restart(top=True)
+            self._restart(top=True, same=same)
         else:
             # Its state or its branch changed: what is followed goes on.
             self.draw()
             self.reload()
 
-    def _restart(self, *, top: bool) -> None:
-        """A new ticket: whatever was asked for before is of no interest."""
+    def _restart(self, *, top: bool, same: bool = True) -> None:
+        """A new ticket: whatever was asked for before is of no interest. `same`: of the same line."""
         self._ticket += 1
         self._manifest, self._happenings, self._comparison, self._problem = (), None, None, ""
         self._log = logs.LogText()
@@ -114,7 +117,9 @@ class Details:
         self._resting.stop()
         self._screen.workers.cancel_group(self._screen, GROUP)
         if self.shown_tab != TRACE:
-            self._resting.begin(DELIBERATE if self.shown_tab == DIFF else SETTLE)
+            # What is kept asks nothing of a cluster; only a cursor that moves on and on leaves no time to write it all.
+            at_once = same and self.shown_tab in _OF_THE_OBJECT_ALONE and self._fleet.mirror.manifests is not None
+            self._resting.begin(0.0 if at_once else DELIBERATE if self.shown_tab == DIFF else SETTLE)
 
     def _ask(self) -> None:
         """The cursor has rested: ask the cluster, instead of what was asked before."""
@@ -151,8 +156,8 @@ class Details:
             self.reload()
 
     def tick(self) -> None:
-        """A second passed: what is drawn from the mirror is drawn anew, if it differs."""
-        if self.shown_tab in (OVERVIEW, TRACE):
+        """A second passed: what is drawn from the mirror or tells its age is drawn anew, if it differs."""
+        if self.shown_tab in (OVERVIEW, TRACE) or (self._is_kept and self._unanswered):
             self.draw()
 
     def reload(self) -> None:
@@ -224,14 +229,15 @@ class Details:
 
     async def _load_object(self, ticket: int, line: Line, tab: str) -> None:
         assert line.ref is not None
-        obj = await self._fleet.object(line.ref)
+        kept = self._fleet.kept(line.ref)
+        obj = kept if kept is not None else await self._fleet.object(line.ref)
         reveals, managed_fields = self.reveals, self.managed_fields
         text = ""
         if tab == YAML:
             text = await asyncio.to_thread(manifest.to_yaml, obj, reveal=reveals, managed_fields=managed_fields)
         if ticket != self._ticket:
             return
-        self._object, self._problem = obj, ""
+        self._object, self._is_kept, self._problem = obj, kept is not None, ""
         if tab == YAML:
             self._text = text
             self._manifest = manifest.paragraphs(text, self._brush.palette)
@@ -294,9 +300,11 @@ class Details:
             return self._log.paragraphs(brush) or logs.none_yet(brush)
         if self.shown_tab == DIFF:
             return diff.diff(self._comparison, line.ref, brush) if self._comparison else diff.under_way(brush)
+        since = self._fleet.lost_since(line.ref) if self._is_kept else 0.0
+        age = manifest.age(self._object or {}, since, self._unanswered, brush)
         if self.shown_tab == HISTORY and self._object:
-            return history.history(self._object, brush)
-        return self._manifest or [layout.sentence("Reading the object…", brush)]
+            return [*age, *history.history(self._object, brush)]
+        return [*age, *self._manifest] if self._manifest else [layout.sentence("Reading the object…", brush)]
 
 
 def _unanswered(line: Line | None, brush: Brush) -> str:

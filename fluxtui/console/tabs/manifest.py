@@ -10,9 +10,12 @@ from typing import Any
 import yaml
 from rich.text import Text
 
+from fluxtui.console.columns import Brush
+from fluxtui.console.tabs.layout import BLANK, sentence
 from fluxtui.console.themes import Palette
 from fluxtui.console.widgets.document import Paragraph
 from fluxtui.fleet.text import lines as clean_lines
+from fluxtui.fleet.text import one_line
 
 MAX_LINES = 20_000
 """Longer objects are cut, with a line that says so."""
@@ -113,6 +116,15 @@ _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(_Folded, _represent_folded)
 
 _LINE = re.compile(r"^(?P<indent>\s*(?:- )*)(?P<key>[^\s:#'\"][^:]*?|'[^']*'|\"[^\"]*\"):(?P<rest>\s.*|)$")
+
+
+def age(obj: dict[str, Any], since: float, why: str, brush: Brush) -> list[Paragraph]:
+    """What stands above an object of which nothing is heard `since` (seconds since the epoch; 0.0: it is heard of)."""
+    if not since:
+        return []
+    version = one_line(str((obj.get("metadata") or {}).get("resourceVersion", "?")))
+    told = f"As it was {brush.age(since)} ago, at resourceVersion {version}."
+    return [sentence(f"{told} {why}".rstrip(), brush, brush.palette.warning), BLANK]
 
 
 def paragraphs(text: str, palette: Palette) -> list[Paragraph]:
