@@ -185,9 +185,9 @@ class Collector:
         cluster = self.context.id
         group, kind, manifests = resource.group, resource.kind, self._mirror.manifests
         seen: set[Ref] = set()
-        if manifests is not None:
+        if manifests is not None and batch.invalid:
             # What was kept of them is older than what the server has.
-            manifests.forget(seen)
+            manifests.forget(Ref(cluster, group, kind, *invalid.key) for invalid in batch.invalid)
         for start in range(0, len(batch.upserts), CHUNK):
             chunk = batch.upserts[start : start + CHUNK]
             for obj in chunk:
