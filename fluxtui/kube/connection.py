@@ -62,7 +62,7 @@ class Connection:
         self._connection()
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
-        self._watchdog = self._tasks.create_task(self.liveness.watch(self._probe), name=f"liveness of {self.id}")
+        self._watchdog = self._tasks.create_task(self.liveness.watch(self._sign_of_life), name=f"liveness of {self.id}")
         return self
 
     async def __aexit__(
@@ -171,6 +171,12 @@ class Connection:
         wait for the next attempt.
         """
         await self.liveness.up((lambda _: ask()) if ask else self._probe)
+
+    async def _sign_of_life(self, within: float | None) -> None:
+        """The cheapest proof that there is: eight bytes there and back where connections can do that."""
+        within = within or self._timeout
+        if not await self._connection().ping(within):
+            await self._probe(within)
 
     async def _probe(self, within: float | None) -> None:
         await self._connection().request(

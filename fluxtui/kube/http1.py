@@ -107,6 +107,10 @@ class Http1:
             )
         return self._session
 
+    async def ping(self, within: float) -> bool:
+        """False: there is no other sign of life than an answer."""
+        return False
+
     async def close(self) -> None:
         """Close all connections; answers end with an error."""
         if self._session is not None:

@@ -79,6 +79,23 @@ class Http2:
             return True
         return isinstance(error, ConnectionError) and not is_fresh and request.method in _IDEMPOTENT
 
+    async def ping(self, within: float) -> bool:
+        """Whether the connections in use were asked for a sign of life, which each has given; False: there is none.
+
+        Raises TimeoutError after so many seconds, and ConnectionResetError when one ends.
+        """
+        loop = asyncio.get_running_loop()
+        began, found = loop.time(), False
+        for _, session in [*self._sessions]:
+            if session.ended.is_set():
+                continue
+            try:
+                found = await session.vigil.proven(began + within - loop.time()) or found
+            except TimeoutError:
+                session.suspect(began)
+                raise
+        return found
+
     async def close(self) -> None:
         """Close all connections; answers end with an error."""
         self._generation += 1

@@ -54,5 +54,11 @@ class Backend(Protocol):
     async def send(self, request: Request, context: ssl.SSLContext | bool) -> Answer:
         """The answer as soon as it begins. Raises what `failures.FAILURES` names."""
 
+    async def ping(self, within: float) -> bool:
+        """Whether there are connections that could be asked for a sign of life, and have given one.
+
+        Raises what `failures.FAILURES` names when there is none within so many seconds.
+        """
+
     async def close(self) -> None:
         """Close all connections; answers end with an error."""

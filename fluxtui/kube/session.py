@@ -47,7 +47,8 @@ class Session(asyncio.Protocol):
         self._first_window = frames.WINDOW
         self._owed = 0
         self._out = Outbox()
-        self._vigil = Vigil(self._ask, self._give_up)
+        self.vigil = Vigil(self._ask, self._give_up)
+        """Knows whether the server is there."""
 
     # what its users want
 
@@ -107,7 +108,7 @@ class Session(asyncio.Protocol):
 
     def suspect(self, since: float) -> None:
         """Use it for nothing new if the server has said nothing at all since then."""
-        if self._vigil.heard <= since:
+        if self.vigil.heard <= since:
             self.retire()
 
     def retire(self) -> None:
@@ -134,11 +135,11 @@ class Session(asyncio.Protocol):
         }
         self._out.write(frames.PREFACE + frames.settings(hello))
         self.credit(0, _WINDOW - frames.WINDOW)
-        self._vigil.begin()
+        self.vigil.begin()
 
     def data_received(self, data: bytes) -> None:
         """Frames, or pieces of them."""
-        self._vigil.hear()
+        self.vigil.hear()
         try:
             for each in self._reader.feed(data):
                 handle = _HANDLERS.get(each.kind)
@@ -155,7 +156,7 @@ class Session(asyncio.Protocol):
         """It is closed, by whomever."""
         self._out.close()
         self._retired = True
-        self._vigil.end()
+        self.vigil.end()
         self._exchanges.lose(error or ConnectionResetError())
         self.ended.set()
 

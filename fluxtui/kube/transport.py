@@ -108,6 +108,19 @@ class Transport:
                 raise await self._refusal(answer, content)
             return Response(answer.status, content, answer.headers)
 
+    async def ping(self, within: float) -> bool:
+        """Whether open connections were asked for a sign of life, and gave one; False: only a request can tell.
+
+        Raises Unreachable when there is none within so many seconds.
+        """
+        if self._backend is None:
+            return False
+        with self._translated(within):
+            found = await self._backend.ping(within)
+        if found:
+            self._heard()
+        return found
+
     @contextlib.asynccontextmanager
     async def stream(
         self,

@@ -23,6 +23,8 @@ class Vigil:
         """When something came last, in the loop's time."""
         self.has_asked = False
         """Whether nothing came since it asked."""
+        self._sign: asyncio.Future[bool] | None = None
+        """Done with True when anything comes, and with False when the connection is closed."""
 
     def begin(self) -> None:
         """Listen from now on."""
@@ -32,11 +34,37 @@ class Vigil:
         """Something came."""
         self.heard = self._loop.time()
         self.has_asked = False
+        if self._sign is not None:
+            self._signed(is_there=True)
 
     def end(self) -> None:
         """The connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._sign is not None:
+            self._signed(is_there=False)
+
+    async def proven(self, within: float) -> bool:
+        """Ask now, and return when anything has come; False when there is nobody to be asked for.
+
+        Raises TimeoutError when nothing comes within so many seconds, ConnectionResetError when the connection ends.
+        """
+        if self._sign is None:
+            if not self._ask():
+                return False
+            self._sign = self._loop.create_future()
+        sign = self._sign
+        await asyncio.wait([sign], timeout=within)
+        if not sign.done():
+            raise TimeoutError
+        if not sign.result():
+            raise ConnectionResetError
+        return True
+
+    def _signed(self, *, is_there: bool) -> None:
+        sign, self._sign = self._sign, None
+        if sign is not None:
+            sign.set_result(is_there)
 
     def look(self) -> None:
         """Act on how long it has been silent, and look again when that may matter."""

@@ -165,6 +165,38 @@ async def test_a_frozen_server_is_noticed_by_the_question_for_its_life(connect: 
         assert len(peer.connections) >= 2
 
 
+async def test_a_quiet_server_is_asked_for_nothing_but_a_sign_of_life(connect: Connect) -> None:
+    peer = Peer()
+    peer.handle = hold
+    liveness = Liveness(quiet=0.05, patience=60)
+    async with connect(peer, liveness=liveness) as client, client.stream("/watch") as stream:
+        assert await next_chunk(stream) == b"first\n"
+        heard = liveness.last_heard
+        await until(lambda: peer.connections[0].pings >= 3)
+        await until(lambda: liveness.last_heard > heard)
+        assert liveness.error is None
+        assert [asked.path for asked in peer.asked] == ["/watch"]
+
+
+async def test_a_connection_that_ends_instead_of_a_sign_of_life_was_cut(connect: Connect) -> None:
+    peer = Peer()
+    peer.handle = hold
+    liveness = Liveness(quiet=0.05, patience=60)
+    async with connect(peer, liveness=liveness) as client, client.stream("/watch") as stream:
+        assert await next_chunk(stream) == b"first\n"
+        peer.frozen = True
+        await until(lambda: _sessions(client)[0].vigil._sign is not None)
+        transport = peer.connections[0].transport
+        assert transport is not None
+        transport.abort()
+        with pytest.raises(Unreachable, match="the connection was cut"):
+            await next_chunk(stream)
+        await until(lambda: liveness.error is not None)
+        peer.frozen = False
+        await client.alive()
+        assert liveness.error is None
+
+
 async def test_a_silent_connection_is_pinged_and_given_up(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vigil, "QUIET", 0.05)
     monkeypatch.setattr(vigil, "PATIENCE", 30.0)
@@ -173,7 +205,7 @@ async def test_a_silent_connection_is_pinged_and_given_up(connect: Connect, monk
     async with connect(peer) as client, client.stream("/watch") as stream:
         assert await next_chunk(stream) == b"first\n"
         # What answers is left alone.
-        held = _sessions(client)[0]._vigil
+        held = _sessions(client)[0].vigil
         await until(lambda: peer.connections[0].pings and not held.has_asked)
         monkeypatch.setattr(vigil, "PATIENCE", 0.05)
         peer.frozen = True
