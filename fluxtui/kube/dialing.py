@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from aiohappyeyeballs import start_connection
 
+from fluxtui.kube.channel import Channel
 from fluxtui.kube.dns import AddressInfo, look_up
 
 ALPN = "h2"
@@ -22,8 +23,8 @@ _HEAD_START = 0.25
 _TLS_BUFFER = 16 << 10
 """One TLS record."""
 
-# As shipped each TLS connection keeps a read buffer of 256 KiB; 2,000 watches would keep 500 MB (the attribute is
-# asyncio's own, so it may go; then we only lose memory).
+# As shipped asyncio's TLS keeps a read buffer of 256 KiB for each connection; 2,000 watches over HTTP/1.1 would keep
+# 500 MB (the attribute is asyncio's own, so it may go; then we only lose memory).
 if hasattr(SSLProtocol, "max_size"):
     SSLProtocol.max_size = _TLS_BUFFER
 
@@ -49,36 +50,19 @@ async def dial(host: str, port: int, context: ssl.SSLContext, server_name: str, 
 
     `context` offers ALPN. Raises OSError, of which ssl.SSLError is one.
     """
-    loop = asyncio.get_running_loop()
+    above = protocol()
+    channel = Channel(context, server_name or host, ALPN, above)
     found = await _addresses(host, port)
     made = await start_connection(found, happy_eyeballs_delay=_HEAD_START, interleave=1, socket_factory=watched_socket)
-    shaking = asyncio.create_task(
-        loop.create_connection(protocol, sock=made, ssl=context, server_hostname=server_name or host)
-    )
+    await asyncio.get_running_loop().create_connection(lambda: channel, sock=made)
     try:
-        await asyncio.wait([shaking])
+        if await channel.shaken():
+            return above
     except BaseException:
-        await _break_off(made, shaking)
+        channel.abort()
         raise
-    transport, spoken = shaking.result()
-    tls: Any = transport.get_extra_info("ssl_object")
-    if tls.selected_alpn_protocol() == ALPN:
-        return spoken
-    transport.abort()
+    channel.abort()
     return None
-
-
-async def _break_off(made: socket.socket, shaking: asyncio.Task[tuple[asyncio.Transport, Any]]) -> None:
-    """End a handshake by what the network could do to it, too.
-
-    Were it cancelled, asyncio would close TLS in order: it would wait half a minute for the server's word, or, if the
-    handshake had not begun, for its end.
-    """
-    with contextlib.suppress(OSError):
-        made.shutdown(socket.SHUT_RDWR)
-    await asyncio.wait([shaking])
-    if shaking.exception() is None:
-        shaking.result()[0].abort()
 
 
 async def _addresses(host: str, port: int) -> list[AddressInfo]:

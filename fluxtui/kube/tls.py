@@ -42,6 +42,8 @@ def _shared(protocols: tuple[str, ...]) -> ssl.SSLContext:
 
 def _prepared(context: ssl.SSLContext, protocols: tuple[str, ...]) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # RFC 9113, 9.2.1.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(list(protocols))
     return context
 
