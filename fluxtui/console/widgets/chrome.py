@@ -11,9 +11,9 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.plain import Plain
 from fluxtui.console.widgets.strips import segments
 
 ROOMY = 100
@@ -27,7 +27,7 @@ class Bit(NamedTuple):
     rank: int
 
 
-class Bar(Widget, inherit_bindings=False):
+class Bar(Plain, inherit_bindings=False):
     """A line of bits from the left and bits from the right; what does not fit is left out by rank.
 
     An `end` may follow the last bit: what changes often, such as the time, is painted without the rest.
@@ -103,7 +103,7 @@ def compose_line(left: Sequence[Bit], right: Sequence[Bit], width: int, gap: int
     return line
 
 
-class Words(Widget, inherit_bindings=False):
+class Words(Plain, inherit_bindings=False):
     """A line of text as it is: what can be clicked in it keeps its colours."""
 
     DEFAULT_CSS = "Words { height: 1; }"
@@ -124,7 +124,7 @@ class Words(Widget, inherit_bindings=False):
         return strip.apply_style(self.rich_style)
 
 
-class Tabs(Widget, inherit_bindings=False):
+class Tabs(Plain, inherit_bindings=False):
     """Names in a row of which one is active: the views of the tree, the tabs of the pane."""
 
     DEFAULT_CSS = "Tabs { height: 1; }"

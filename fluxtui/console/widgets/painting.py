@@ -17,6 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from fluxtui.console.themes import Palette
+from fluxtui.console.widgets.plain import Plain
 
 L = TypeVar("L")
 
@@ -24,7 +25,7 @@ MOST_STRIPS = 1024
 """Painted lines that are kept."""
 
 
-class PaintedLines(ScrollView, Generic[L], can_focus=True, inherit_bindings=False):
+class PaintedLines(Plain, ScrollView, Generic[L], can_focus=True, inherit_bindings=False):
     """A window on lines of one cell's height, one of which may be selected."""
 
     def __init__(self, palette: Palette, *, id: str | None = None) -> None:
