@@ -20,15 +20,17 @@ from fluxtui.kube.errors import AuthError, KubeError, ServerError, TooManyReques
 if TYPE_CHECKING:
     from fluxtui.kube.client import Client
 
-LEASES_EVERY = 20.0
-"""Seconds between looks at the Leases, at most: less than `liveness.QUIET`, so that their answer tells that the server
-is there, and nothing else need be asked."""
+LEASES_EVERY = 45.0
+"""Seconds between looks at the Leases, at most. That the server is there, `liveness` knows sooner and for less; who
+refuses requests beside streams that go on is found out by this, within a minute."""
+LEASES_DOUBTED = 20.0
+"""The same while something is unusual: a Lease is not renewed in its time, or requests are refused."""
 LEASES_STIRRED = 2.0
-"""The same where nobody held one and yet an object changes: somebody has begun to work there."""
+"""Seconds until the next look where nobody held one and yet an object changes: somebody has begun to work there."""
 REFUSALS = 2
 """Looks in a row that fail for the server's own reasons before it counts as refusing requests: one may be chance."""
 REFUSED_PAUSE = 2.0
-"""Seconds from the first of them to the next look; they double from look to look, up to LEASES_EVERY."""
+"""Seconds from the first of them to the next look; they double from look to look, up to LEASES_DOUBTED."""
 VERSIONS_EVERY = 600.0
 VERSIONS_RETRY = 60.0
 _PATIENCE = 8.0
@@ -55,6 +57,8 @@ class Lookout:
         self._asked = False
         """Whether somebody wants the Leases looked at without delay."""
         self._refusals = 0
+        self._doubts = True
+        """Whether the last look found something unusual."""
         self._versions_at = 0.0
 
     def look(self) -> None:
@@ -74,6 +78,7 @@ class Lookout:
             # What happens from now on may come too late for this look: it calls for the next.
             self._stirred.clear()
             self._asked = False
+            self._doubts = True
             try:
                 await client.alive()
                 await self._look_at_leases(client)
@@ -90,7 +95,7 @@ class Lookout:
                 logger.debug("%s: %s", self.facts.id, error)
             self._on_news()
             if client.liveness.error is None:
-                await self._until_next_look(self._pause() * random.uniform(0.9, 1.0))
+                await self._until_next_look(self._pause() * random.uniform(0.8, 1.0))
 
     def _refused(self, error: KubeError, *, distrusted: bool = False) -> None:
         words = one_line(str(error))
@@ -98,9 +103,8 @@ class Lookout:
 
     def _pause(self) -> float:
         """Seconds until the next look."""
-        if not self._refusals:
-            return LEASES_EVERY
-        return min(LEASES_EVERY, REFUSED_PAUSE * 2.0 ** min(self._refusals - 1, 8))
+        longest = min(LEASES_EVERY, LEASES_DOUBTED) if self._doubts else LEASES_EVERY
+        return min(longest, REFUSED_PAUSE * 2.0 ** min(self._refusals - 1, 8)) if self._refusals else longest
 
     async def _until_next_look(self, pause: float) -> None:
         loop = asyncio.get_running_loop()
@@ -118,7 +122,7 @@ class Lookout:
         found = await probe.leases(client, _PATIENCE)
         latency = time.perf_counter() - began
         standing = self._leases.look(found, self._clock()) if found else probe.Standing()
-        self._refusals = 0
+        self._refusals, self._doubts = 0, standing.is_doubtful
         self.facts = msgspec.structs.replace(
             self.facts,
             refused="",

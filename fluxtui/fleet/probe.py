@@ -1,6 +1,7 @@
 """Small questions to a cluster that tell who reconciles it and how well: Leases, Deployments, CRD labels.
 
-The Leases are asked for again and again: that is also how the latency is measured and a frozen server is found out.
+The Leases are asked for again and again: that is also how the latency is measured, and how it is found out that a
+server refuses requests while streams go on.
 Sources: leader election of the Flux controllers (`<controller>-leader-election` in flux-system), labels of Flux's
 manifests (`app.kubernetes.io/part-of`, `app.kubernetes.io/version`).
 """
@@ -86,6 +87,8 @@ class Standing(msgspec.Struct, frozen=True):
     """Controllers that hold a Lease and do not renew it."""
     log_file: str = ""
     log_host: str = ""
+    is_doubtful: bool = False
+    """Whether a Lease that is held was not renewed since the last look, or not in its time by our own clock."""
 
 
 class LeaseWatch:
@@ -100,11 +103,13 @@ class LeaseWatch:
         holders: list[str] = []
         stale: list[str] = []
         annotations: dict[str, str] = {}
+        is_doubtful = False
         for lease in leases.items:
             controller = lease.metadata.name.removesuffix(_SUFFIX)
             holder = one_line(lease.spec.holder_identity or "")
             if controller not in _CONTROLLERS or controller == lease.metadata.name or not holder:
                 continue
+            is_doubtful = is_doubtful or self._is_doubtful(controller, lease.spec, now)
             alive = self._is_alive(controller, lease.spec, now)
             if not alive:
                 stale.append(controller)
@@ -114,19 +119,29 @@ class LeaseWatch:
         engine = next((holder for holder in holders if holder.startswith(ENGINE_PREFIXES)), "")
         if engine:
             logs = one_line(annotations.get(LOG_FILE, "")), one_line(annotations.get(LOG_HOST, ""))
-            return Standing(Mode.EMBEDDED, engine, tuple(sorted(stale)), *logs)
+            return Standing(Mode.EMBEDDED, engine, tuple(sorted(stale)), *logs, is_doubtful)
         mode = Mode.DELEGATED if holders else Mode.NONE
-        return Standing(mode, holders[0] if holders else "", tuple(sorted(stale)))
+        return Standing(mode, holders[0] if holders else "", tuple(sorted(stale)), is_doubtful=is_doubtful)
+
+    def _is_doubtful(self, controller: str, spec: _LeaseSpec, now: float) -> bool:
+        """Whether it may be that nobody renews it any more: worth another look soon, and no verdict."""
+        renewed = spec.renew_time or ""
+        known = self._seen.get(controller)
+        return (known is not None and known[0] == renewed) or now - moment(renewed) > _duration(spec)
 
     def _is_alive(self, controller: str, spec: _LeaseSpec, now: float) -> bool:
         renewed = spec.renew_time or ""
-        limit = RENEWALS * (spec.lease_duration_seconds or 15)
+        limit = RENEWALS * _duration(spec)
         known = self._seen.get(controller)
         if known is None or known[0] != renewed:
             dead = known is None and now - moment(renewed) > limit + SKEW
             self._seen[controller] = (renewed, 0.0 if dead else now)
             return not dead
         return now - known[1] <= limit
+
+
+def _duration(spec: _LeaseSpec) -> int:
+    return spec.lease_duration_seconds or 15
 
 
 async def leases(client: Client, within: float) -> _Leases | None:

@@ -2,10 +2,10 @@
 
 A dead connection ends a watch by itself, but a frozen server, or a network that swallows packets, only says nothing.
 Bookmarks come once a minute, which is too late for rows that shall be greyed within 30 s. So, when a cluster with open
-watches said nothing at all for QUIET seconds, it is asked one cheap question (GET /version, a static answer of some 400
-bytes that anybody may read); no answer within PATIENCE seconds ends all its streams. That is three requests a minute
-for a quiet cluster, none for a busy one or one that is asked something else meanwhile, and detection after at most
-QUIET + PATIENCE = 29 s.
+watches said nothing at all for QUIET seconds, it is asked for a sign of life: eight bytes of a PING over HTTP/2, one
+cheap request over HTTP/1.1 (GET /version, a static answer of some 400 bytes that anybody may read); none within
+PATIENCE seconds ends all its streams. That is three questions a minute for a quiet cluster, none for a busy one or one
+that is asked something else meanwhile, and detection after at most QUIET + PATIENCE = 29 s.
 
 While a cluster is down, one question at a time asks for it, with growing and jittered pauses; all its watches wait for
 the answer instead of knocking one by one.

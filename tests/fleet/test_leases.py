@@ -93,3 +93,15 @@ async def test_who_begins_to_reconcile_while_a_look_is_under_way_is_seen_with_th
     monkeypatch.setattr(probe, "flux_version", meanwhile)
     async with running(client.context) as fleet:
         await eventually(lambda: fleet.mirror.clusters["east"].mode is Mode.EMBEDDED)
+
+
+async def test_a_lease_that_is_not_renewed_is_looked_at_sooner(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookout, "LEASES_EVERY", 3600.0)
+    monkeypatch.setattr(lookout, "LEASES_DOUBTED", 0.1)
+    _, client = await start("east")
+    made = await create(client, lease("kustomize-controller", "kustomize-controller_2", time.time() - 3600))
+    async with running(client.context) as fleet:
+        await eventually(lambda: fleet.mirror.clusters["east"].stale_controllers == ("kustomize-controller",))
+        spec = lease("kustomize-controller", "kustomize-controller_2", time.time())["spec"]
+        await client.patch(LEASES, made["metadata"]["name"], "flux-system", {"spec": spec}, type=PatchType.MERGE)
+        await eventually(lambda: not fleet.mirror.clusters["east"].stale_controllers)
