@@ -5,7 +5,7 @@ Bookmarks come once a minute, which is too late for rows that shall be greyed wi
 watches said nothing at all for QUIET seconds, it is asked for a sign of life: eight bytes of a PING over HTTP/2, one
 cheap request over HTTP/1.1 (GET /version, a static answer of some 400 bytes that anybody may read); none within
 PATIENCE seconds ends all its streams. That is three questions a minute for a quiet cluster, none for a busy one or one
-that is asked something else meanwhile, and detection after at most QUIET + PATIENCE = 29 s.
+that is asked something else meanwhile, and detection after at most QUIET + PATIENCE = 28 s.
 
 While a cluster is down, one question at a time asks for it, with growing and jittered pauses; all its watches wait for
 the answer instead of knocking one by one.
@@ -22,7 +22,7 @@ from typing import Protocol
 
 from fluxtui.kube.errors import ApiError, AuthError, ConfigError, KubeError, Unreachable
 
-QUIET = 21.0
+QUIET = 20.0
 PATIENCE = 8.0
 MAX_PAUSE = 30.0
 """Longest pause between two attempts, in seconds."""
