@@ -1,4 +1,4 @@
-"""TLS on a TCP connection: as asyncio's own, with fewer calls for each record and one buffer for all connections.
+"""TLS on a TCP connection: as asyncio's own, with fewer calls for each record and the same buffers for all connections.
 
 An event of a watch is a record of its own, on one of hundreds of connections: what asyncio does around OpenSSL costs
 more than OpenSSL. Here connections are never closed in order, only broken off: what is said on them tells where it
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from typing import Any
 
 _BUFFER = 64 << 10
 """Bytes that are read at once."""
@@ -18,26 +19,34 @@ _RECORD = 16 << 10
 
 
 class _Shared(threading.local):
-    """A thread's buffer: what is read is unpacked before its loop reads from another connection."""
+    """A thread's buffers: what is read is done with before its loop reads from another connection."""
 
     def __init__(self) -> None:
-        self.buffer = memoryview(bytearray(_BUFFER))
+        self.packed = memoryview(bytearray(_BUFFER))
+        self.plain = memoryview(bytearray(_RECORD))
 
 
 _shared = _Shared()
 
 
+class Above(asyncio.BaseProtocol):
+    """What speaks on a channel."""
+
+    def data_received(self, data: memoryview) -> None:
+        """Some bytes, in memory that is used again for the next."""
+
+
 class Channel(asyncio.Transport, asyncio.BufferedProtocol):
     """The protocol of a TCP transport, and the transport of `above` when the peer wants to speak `alpn`."""
 
-    def __init__(self, context: ssl.SSLContext, server_name: str, alpn: str, above: asyncio.Protocol) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str, alpn: str, above: Above) -> None:
         super().__init__()
         self._above = above
         self._alpn = alpn
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
-        self._buffer = _shared.buffer
+        self._packed, self._plain = _shared.packed, _shared.plain
         self._below: asyncio.Transport | None = None
         self._error: Exception | None = None
         self._is_shaken = False
@@ -84,15 +93,17 @@ class Channel(asyncio.Transport, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
-        return self._buffer
+        return self._packed
 
     def buffer_updated(self, nbytes: int) -> None:
         """Records, or pieces of them."""
-        self._incoming.write(self._buffer[:nbytes])
-        if self._is_shaken:
-            self._read()
-        else:
-            self._shake()
+        # In pieces: a BIO keeps as much memory as it ever had to hold.
+        for start in range(0, nbytes, _RECORD):
+            self._incoming.write(self._packed[start : min(start + _RECORD, nbytes)])
+            if self._is_shaken:
+                self._read()
+            else:
+                self._shake()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is closed, by whomever."""
@@ -137,15 +148,15 @@ class Channel(asyncio.Transport, asyncio.BufferedProtocol):
             self._waiter.set_result(None)
 
     def _read(self) -> None:
-        incoming, tls, above = self._incoming, self._tls, self._above
+        incoming, tls, plain = self._incoming, self._tls, self._plain
         try:
             # To find nothing costs half as much as to find something.
             while incoming.pending and self._below is not None:
-                data = tls.read(_RECORD)
-                if not data:
+                size: Any = tls.read(_RECORD, plain)
+                if not size:
                     self.abort()
                     return
-                above.data_received(data)
+                self._above.data_received(plain[:size])
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:

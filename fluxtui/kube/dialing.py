@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from aiohappyeyeballs import start_connection
 
-from fluxtui.kube.channel import Channel
+from fluxtui.kube.channel import Above, Channel
 from fluxtui.kube.dns import AddressInfo, look_up
 
 ALPN = "h2"
@@ -28,7 +28,7 @@ _TLS_BUFFER = 16 << 10
 if hasattr(SSLProtocol, "max_size"):
     SSLProtocol.max_size = _TLS_BUFFER
 
-P = TypeVar("P", bound=asyncio.Protocol)
+P = TypeVar("P", bound=Above)
 
 
 def watched_socket(info: AddressInfo) -> socket.socket:

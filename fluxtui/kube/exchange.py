@@ -99,8 +99,8 @@ class Exchange:
                 self._heard = self._loop.time()
                 self._timer = self._loop.call_later(self._idle, self._late)
 
-    def data(self, data: bytes, size: int) -> None:
-        """Some of the body, that took `size` bytes of the window. Raises ProtocolError."""
+    def data(self, data: bytes, size: int, now: float) -> None:
+        """Some of the body, that took `size` bytes of the window, at `now` in the loop's time. Raises ProtocolError."""
         self._room -= size
         if self._room < 0:
             raise ProtocolError("more than the window allows", FLOW_CONTROL_ERROR)
@@ -112,7 +112,7 @@ class Exchange:
             self._owed += size - len(data)
         if data:
             self._chunks.append(data)
-            self._heard = self._loop.time()
+            self._heard = now
             self.wake()
 
     def last(self) -> None:
@@ -140,8 +140,9 @@ class Exchange:
 
     def wake(self) -> None:
         """Something has changed."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     # what is asked
 
@@ -159,10 +160,7 @@ class Exchange:
         """Wait for anything. Raises what ended it early."""
         if self._error is None:
             self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._waiter
         if self._error is not None:
             raise self._error.with_traceback(None)
 

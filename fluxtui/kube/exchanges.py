@@ -36,9 +36,10 @@ class Exchanges:
 
     def known(self, got: Frame) -> Exchange | None:
         """The exchange of a frame; None when it is over for us. Raises ProtocolError for one that never was."""
-        if not got.stream % 2 or got.stream >= self.next:
+        found = self._open.get(got.stream)
+        if found is None and (not got.stream % 2 or got.stream >= self.next):
             raise ProtocolError("a frame of a stream that was not begun")
-        return self._open.get(got.stream)
+        return found
 
     def refuse(self, last: int) -> None:
         """The server will look at none after the stream `last`."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 DATA: Final = 0x0
 HEADERS: Final = 0x1
@@ -59,7 +61,7 @@ class ProtocolError(Exception):
         self.code = code
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, gc=False):
     """One frame; `payload` with its padding."""
 
     kind: int
@@ -74,7 +76,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes | memoryview) -> list[Frame]:
         """The frames that `data` completes. Raises ProtocolError for one larger than FRAME."""
         if self._rest:
             data = self._rest + data
@@ -87,9 +89,9 @@ class FrameReader:
             stop = at + 9 + size
             if stop > end:
                 break
-            frames.append(Frame(kind, flags, stream & LARGEST_WINDOW, data[at + 9 : stop]))
+            frames.append(Frame(kind, flags, stream & LARGEST_WINDOW, bytes(data[at + 9 : stop])))
             at = stop
-        self._rest = data[at:]
+        self._rest = bytes(data[at:])
         return frames
 
 

@@ -20,13 +20,10 @@ class HeaderBlocks:
         self._decoder = Decoder(max_header_list_size=LARGEST)
         self._head: Frame | None = None
         self._pieces: list[bytes] = []
+        self.is_open = False
+        """Whether the next frame has to continue a block."""
         self.is_last = False
         """Whether the stream of the latest block ends with it."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the next frame has to continue a block."""
-        return self._head is not None
 
     def feed(self, got: Frame) -> list[tuple[bytes, bytes]] | None:
         """Names and values, once a HEADERS or CONTINUATION frame ends their block. Raises ProtocolError."""
@@ -38,7 +35,8 @@ class HeaderBlocks:
             self._pieces.append(got.payload)
         if len(self._pieces) > _PIECES:
             raise ProtocolError("headers without end", frames.ENHANCE_YOUR_CALM)
-        if not got.flags & frames.END_HEADERS:
+        self.is_open = not got.flags & frames.END_HEADERS
+        if self.is_open:
             return None
         self.is_last = bool(self._head.flags & frames.END_STREAM)
         self._head = None

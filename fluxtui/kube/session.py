@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from hpack import Encoder
 
 from fluxtui.kube import frames, headerblocks
+from fluxtui.kube.channel import Above
 from fluxtui.kube.exchange import STREAM_WINDOW, Exchange
 from fluxtui.kube.exchanges import Exchanges
 from fluxtui.kube.failures import Http1Required, Refused
@@ -29,7 +30,7 @@ Header = tuple[bytes, bytes, bool]
 """Name, value, and whether it shall stay out of the compression's memory."""
 
 
-class Session(asyncio.Protocol):
+class Session(Above):
     """An open connection; `begin` an exchange, `retire` it, `abort` it, wait until it has `ended`."""
 
     def __init__(self) -> None:
@@ -122,7 +123,7 @@ class Session(asyncio.Protocol):
         self._retired = True
         self._out.abort(frames.frame(frames.GOAWAY, 0, 0, bytes(8)))
 
-    # asyncio.Protocol
+    # what comes from the channel
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
@@ -137,14 +138,15 @@ class Session(asyncio.Protocol):
         self.credit(0, _WINDOW - frames.WINDOW)
         self.vigil.begin()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: memoryview) -> None:
         """Frames, or pieces of them."""
         self.vigil.hear()
         try:
             for each in self._reader.feed(data):
-                handle = _HANDLERS.get(each.kind)
-                if self._blocks.is_open and each.kind != frames.CONTINUATION:
+                kind = each.kind
+                if self._blocks.is_open and kind != frames.CONTINUATION:
                     raise ProtocolError("a block of headers is interrupted")
+                handle = _HANDLERS.get(kind)
                 if handle is not None:
                     handle(self, each)
         except ProtocolError as error:
@@ -187,15 +189,17 @@ class Session(asyncio.Protocol):
 
     def _on_data(self, got: Frame) -> None:
         exchange = self._exchanges.known(got)
-        size = len(got.payload)
+        payload = got.payload
+        size = len(payload)
         self._owed += size
         if self._owed >= _WINDOW // 2:
             self.credit(0, self._owed)
             self._owed = 0
         if exchange is None:
             return
-        exchange.data(frames.unpadded(got), size)
-        if got.flags & frames.END_STREAM:
+        flags = got.flags
+        exchange.data(frames.unpadded(got) if flags & frames.PADDED else payload, size, self.vigil.heard)
+        if flags & frames.END_STREAM:
             exchange.last()
 
     def _on_headers(self, got: Frame) -> None:
