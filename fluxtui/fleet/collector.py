@@ -196,7 +196,8 @@ class Collector:
             refs = self._mirror.upsert(cluster, chunk)
             seen.update(refs)
             if manifests is not None:
-                manifests.put(refs, batch.kept[start : start + CHUNK])
+                kept = zip(refs, batch.kept[start : start + CHUNK], strict=True)
+                (manifests.put if batch.replace else manifests.take)(kept)
             if len(batch.upserts) > CHUNK:
                 await self._gate.breathe()
         self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)

@@ -27,7 +27,7 @@ class Change(NamedTuple, Generic[T]):
     key: Key
     version: str
     obj: T | None = None
-    kept: bytes = b""
+    raw: bytes = b""
     problem: str = ""
 
 
@@ -61,7 +61,7 @@ class Decoder(Generic[T]):
     `resource_version`.
 
     An object that is not of the type goes to `fallback` as bytes (which may raise ValueError); without one it becomes a
-    Change with a problem. `keep` makes of the JSON of every object what is kept of it.
+    Change with a problem. `raw` keeps the bytes of every object.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class Decoder(Generic[T]):
         resource: Resource,
         *,
         fallback: Callable[[bytes], T] | None = None,
-        keep: Callable[[bytes], bytes] | None = None,
+        raw: bool = False,
     ) -> None:
         event_type: Any = _Event
         self._is_dict = item is dict or item == dict[str, Any]
         self._resource = resource
         self._fallback = fallback
-        self._keep = keep
+        self._raw = raw
         self._event: msgspec.json.Decoder[_Event[T]] = msgspec.json.Decoder(event_type[item])
         self._object: msgspec.json.Decoder[T] = msgspec.json.Decoder(item)
 
     def event(self, line: bytes) -> Change[T]:
         """One line of a watch. Raises ApiError for an ERROR event, Garbled for what is none."""
-        if self._keep is None and line.startswith(_PREFIXES):
+        if not self._raw and line.startswith(_PREFIXES):
             try:
                 event = self._event.decode(line)
             except msgspec.ValidationError:
@@ -119,21 +119,21 @@ class Decoder(Generic[T]):
             except (ValueError, msgspec.ValidationError) as error:
                 problem = clean(str(error))
         meta = self._meta(body)
-        return Change(type, (meta.namespace, meta.name), meta.resource_version, problem=problem)
+        return Change(type, (meta.namespace, meta.name), meta.resource_version, None, body, problem)
 
     def listed(self, obj: T) -> Change[T]:
         """One item of a list that was decoded as a whole."""
         return self._change("ADDED", obj)
 
     def _change(self, type: str, obj: T, body: bytes = b"") -> Change[T]:
-        kept = self._keep(body) if self._keep is not None else b""
+        raw = body if self._raw else b""
         if self._is_dict:
-            return self._dict_change(type, obj, kept)
+            return self._dict_change(type, obj, raw)
         typed: Any = obj
         meta = typed.metadata
-        return Change(type, (meta.namespace, meta.name), meta.resource_version, obj, kept)
+        return Change(type, (meta.namespace, meta.name), meta.resource_version, obj, raw)
 
-    def _dict_change(self, type: str, obj: Any, kept: bytes) -> Change[T]:
+    def _dict_change(self, type: str, obj: Any, raw: bytes) -> Change[T]:
         meta = obj.get("metadata")
         if not isinstance(meta, dict):
             raise Garbled("an object without metadata")
@@ -141,7 +141,7 @@ class Decoder(Generic[T]):
         obj["apiVersion"] = self._resource.api_version
         obj["kind"] = self._resource.kind
         return Change(
-            type, (meta.get("namespace", ""), meta.get("name", "")), meta.get("resourceVersion", ""), obj, kept
+            type, (meta.get("namespace", ""), meta.get("name", "")), meta.get("resourceVersion", ""), obj, raw
         )
 
     def _meta(self, body: bytes) -> _Meta:
