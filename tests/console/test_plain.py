@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -34,3 +35,19 @@ async def test_lines_are_those_that_textual_would_paint() -> None:
                 for crop in (widget.outer_size.region, Region(1, 0, widget.outer_size.width - 1, 1)):
                     for ours, theirs in zip(widget.render_lines(crop), Widget.render_lines(widget, crop), strict=True):
                         assert cells(ours) == cells(theirs), (widget, theme)
+
+
+async def test_what_has_nothing_around_its_lines_is_not_painted_by_textual(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = set()
+    render = Widget.render_lines
+
+    def noted(self: Widget, crop: Region) -> list[Strip]:
+        asked.add(self.id)
+        return render(self, crop)
+
+    monkeypatch.setattr(Widget, "render_lines", noted)
+    async with app().run_test(size=(120, 32)) as pilot:
+        await pilot.press("down")
+        await pilot.pause()
+        painted = {widget.id for widget in board(pilot).query(Plain) if widget.is_on_screen}
+    assert painted & asked == {"pane-tabs"}

@@ -77,7 +77,7 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
             place = found
         else:
             place = self._nearest(min(self.cursor, max(0, len(lines) - 1)))
-        self.virtual_size = Size(self.columns, len(lines))
+        self._measure()
         self.set_reactive(VirtualList.cursor, place)
         if self.ANCHORED and self.is_attached and 0 <= row < max(1, self.rows):
             self._scroll_row(place - row)
@@ -88,6 +88,19 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
         after = self.current
         if (None if after is None else self.key(after)) != wanted:
             self.post_message(self.Highlighted(self))
+
+    def _measure(self) -> None:
+        """Tell Textual how many lines there are.
+
+        It lays out the whole screen then. Where no scroll bar comes or goes, and the height is not that of the lines,
+        nothing can move, and only the scroll bar is told.
+        """
+        size, known, height = Size(self.columns, len(self.lines)), self.virtual_size, self.container_size.height
+        if self.styles.is_auto_height or size.width != known.width or (size.height > height) != (known.height > height):
+            self.virtual_size = size
+        elif size != known:
+            self.set_reactive(VirtualList.virtual_size, size)
+            self._scroll_update(size)
 
     def _keys_in_sight(self) -> list[Hashable]:
         top = self.scroll_offset.y
@@ -106,7 +119,7 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
-        self.virtual_size = Size(self.columns, len(self.lines))
+        self._measure()
         self._keep_in_sight()
 
     def on_focus(self) -> None:
