@@ -1,5 +1,5 @@
-"""The one place where news becomes paint: bursts of changes are folded into at most so many flushes a second, and what
-costs more waits until a burst is over."""
+"""The one place where news and time become paint: bursts of changes are folded into at most so many flushes a second,
+what costs more waits until a burst is over, and what time changes is looked at when the loop is awake anyway."""
 
 from __future__ import annotations
 
@@ -69,3 +69,30 @@ class Lull:
         """Do not call."""
         if self._handle is not None:
             self._handle.cancel()
+
+
+class Ticks:
+    """Calls `tick` again and again, at whole seconds of the loop's clock: there other waits end, too (`turns`), so that
+    a console at rest wakes once a second and not twice. In the context of its making."""
+
+    def __init__(self, tick: Callable[[], object], every: int) -> None:
+        """`every` in seconds."""
+        self._tick = tick
+        self._every = every
+        self._context = contextvars.copy_context()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin with the next that is due."""
+        loop = asyncio.get_running_loop()
+        due = (loop.time() // self._every + 1) * self._every
+        self._handle = loop.call_at(due, self._run, context=self._context)
+
+    def stop(self) -> None:
+        """No more of them."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _run(self) -> None:
+        self.start()
+        self._tick()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fluxtui.console.backlog import has_backlog
-from fluxtui.console.pulse import Lull, Pulse
+from fluxtui.console.pulse import Lull, Pulse, Ticks
 
 pytestmark = pytest.mark.looptime
 
@@ -93,3 +93,34 @@ async def test_a_lull_comes_once_and_only_after_the_last_beginning() -> None:
     lull.stop()
     await asyncio.sleep(1)
     assert calls == [0.52]
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [1.0, 2.0, 3.0]), (10, [10.0, 20.0, 30.0])])
+async def test_ticks_come_at_whole_seconds_until_they_are_stopped(every: int, expected: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(0.3 - loop.time() % 1)
+    first, seen = loop.time() // 1, list[float]()
+    ticks = Ticks(lambda: seen.append(round(loop.time() - first, 3)), every)
+    ticks.start()
+    await asyncio.sleep(3 * every)
+    ticks.stop()
+    await asyncio.sleep(3 * every)
+    assert [moment - seen[0] for moment in seen] == [moment - expected[0] for moment in expected]
+    assert all(moment % 1 == 0 for moment in seen)
+
+
+async def test_a_tick_that_fails_is_not_the_last() -> None:
+    loop = asyncio.get_running_loop()
+    seen, problems = list[int](), list[object]()
+    loop.set_exception_handler(lambda _, problem: problems.append(problem["exception"]))
+
+    def tick() -> None:
+        seen.append(len(seen))
+        raise ValueError(len(seen))
+
+    ticks = Ticks(tick, 1)
+    ticks.start()
+    await asyncio.sleep(3.5)
+    ticks.stop()
+    loop.set_exception_handler(None)
+    assert len(seen) == len(problems) >= 3

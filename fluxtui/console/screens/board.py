@@ -86,7 +86,6 @@ class Board(Screen[None], inherit_bindings=False):
         self.details = Details(self, self.pane, self.fleet, self.brush)
         self.news = News(self)
         self.set_filter(self.filter_text)
-        self.set_interval(self.news.every, self.news.tick)
         self.show_footer()
 
     def on_unmount(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fluxtui.console import columns
 from fluxtui.console.backlog import has_backlog
 from fluxtui.console.headline import rate_of_news
-from fluxtui.console.pulse import Pulse
+from fluxtui.console.pulse import Pulse, Ticks
 
 if TYPE_CHECKING:
     from fluxtui.console.screens.board import Board
@@ -22,8 +22,10 @@ UNSEEN = -0.7
 """By how much of it a pause is longer after news of nothing in sight: they cost nothing, and the next may be seen."""
 SAVED_RATE = 1
 """Repaints of news a second on a slow line."""
-SAVED_TICK = 10.0
-"""Seconds between looks at clock and ages there."""
+TICK = 1
+"""Seconds between looks at clock and ages."""
+SAVED_TICK = 10
+"""The same on a slow line."""
 
 
 class News:
@@ -35,8 +37,8 @@ class News:
         self._mirror = board.fleet.mirror
         self._events = (0.0, 0)
         console, saving = board.settings.console, board.settings.console.saver
-        self.every = SAVED_TICK if saving else 1.0
-        """Seconds between two ticks."""
+        self._ticks = Ticks(self.tick, SAVED_TICK if saving else TICK)
+        self._ticks.start()
         rate = min(SAVED_RATE, console.frames_per_second) if saving else console.frames_per_second
         self._pulse = Pulse(self._beat, rate, self._is_behind)
         self._sums = Pulse(self._sum_up, min(rate, SUMS_RATE), self._is_behind)
@@ -46,8 +48,8 @@ class News:
 
     def stop(self) -> None:
         """No more news, as the screen is gone."""
-        for pulse in (self._pulse, self._sums, self._late):
-            pulse.stop()
+        for each in (self._pulse, self._sums, self._late, self._ticks):
+            each.stop()
         self._mirror.on_change = _nothing
 
     def _is_behind(self) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.segment import Segment
 from rich.text import Text
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
@@ -57,10 +57,14 @@ class Bar(Plain, inherit_bindings=False):
         """Show another end after the same bits."""
         if end == self._end:
             return
-        if end.cell_len != self._end.cell_len:
+        width = end.cell_len
+        if width != self._end.cell_len:
             self._rest = None
         self._end = end
-        self.refresh()
+        if self._rest is None:
+            self.refresh()
+        else:
+            self.refresh(Region(self.size.width - width - 1, 0, width, 1))
 
     def use_palette(self, palette: Palette) -> None:
         self.palette = palette
