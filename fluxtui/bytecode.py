@@ -1,9 +1,10 @@
 """The first start after an installation: missing byte code is compiled on two cores instead of one.
 
-Neither uv nor pip's wheels bring byte code. Python then compiles each module when it is imported, one after the other,
-and the console's first frame would take five times as long as later. So a child process compiles the packages that the
-start comes to last, while the start itself compiles from the front; each finds what the other has done. Both write as
-importlib does, whole files under their final name, so that nobody reads half of one.
+Wheels bring no byte code and uv makes none when it installs them, as pip does. Python then compiles each module when it
+is imported, one after the other, and the console's first frame would take four times as long as any later one. So a
+child process compiles the packages that the start comes to last, while the start itself compiles from the front; each
+finds what the other has done. Both write as importlib does, whole files under their final name, so that nobody reads
+half of one.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ right part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+import msgspec
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
@@ -24,30 +23,30 @@ TAIL_WIDTH = 5
 MIN_MESSAGE = 8
 MIN_LEFT = 18
 """Cells that the name keeps at least, if half of the line is less, before the right part is cut."""
+PLAIN = Style()
 
 
-@dataclass(frozen=True)
-class Cells:
+class Cells(msgspec.Struct, frozen=True):
     """The parts of one line, ready to be painted; all texts are clean."""
 
     depth: int
     arrow: str = " "
     glyph: str = ""
-    glyph_style: Style = field(default_factory=Style)
+    glyph_style: Style = PLAIN
     kind: str = ""
     """A short word in a column of its own, or nothing."""
     name: str = ""
-    name_style: Style = field(default_factory=Style)
+    name_style: Style = PLAIN
     note: str = ""
     """What tells it from others of the same name; quiet."""
     message: str = ""
-    message_style: Style = field(default_factory=Style)
+    message_style: Style = PLAIN
     right: tuple[tuple[str, Style], ...] = ()
     tail: str = ""
-    tail_style: Style = field(default_factory=Style)
+    tail_style: Style = PLAIN
     badge: str = ""
     """One cell before the arrow: marked, or waiting for an outcome."""
-    badge_style: Style = field(default_factory=Style)
+    badge_style: Style = PLAIN
 
 
 def paint(cells: Cells, width: int, palette: Palette, glyphs: Glyphs) -> Strip:

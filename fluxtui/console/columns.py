@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
+import msgspec
 from rich.style import Style
 
 from fluxtui.console.cells import KIND_WIDTH, Cells
@@ -39,8 +39,7 @@ ALIKE_FOR = 5.0
 """Seconds for which the spread of a failure is believed."""
 
 
-@dataclass
-class Brush:
+class Brush(msgspec.Struct):
     """What every line is drawn with: the facts, the clock, the styles and the characters."""
 
     mirror: Mirror
@@ -50,12 +49,12 @@ class Brush:
     ascii_only: bool = False
     with_cluster: bool = False
     """Whether objects name their cluster: in views whose lines stand for several clusters."""
-    engines: dict[str, str] = field(default_factory=dict)
+    engines: dict[str, str] = {}
     """Clusters whose engine is being started or stopped from here, in words."""
-    keymap: Mapping[str, str] = field(default_factory=dict)
+    keymap: Mapping[str, str] = {}
     """The user's own keys, for sentences that name one."""
 
-    _spread: tuple[float, Spread] = field(default_factory=lambda: (0.0, {}))
+    _spread: tuple[float, Spread] = (0.0, {})
 
     def alike(self, row: Row) -> list[Ref]:
         """Other rows that fail as this one does; looked up in the whole fleet, so every few seconds only."""

@@ -8,8 +8,8 @@ Okabe and Ito, and differ in lightness too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from rich.style import Style
 from textual.theme import Theme
 
@@ -145,8 +145,7 @@ THEMES: tuple[Theme, ...] = (DARK, DIM, LIGHT, PAPER)
 NAMES: tuple[str, ...] = tuple(theme.name for theme in THEMES)
 
 
-@dataclass(frozen=True)
-class Palette:
+class Palette(msgspec.Struct, frozen=True):
     """Rich styles for painting lines, computed once per theme: nothing is parsed while a line is painted."""
 
     ink: Style

@@ -7,7 +7,6 @@ from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.reactive import Reactive
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -18,6 +17,7 @@ from fluxtui.console.footer import footer
 from fluxtui.console.glyphs import glyphs
 from fluxtui.console.screens.details import Details
 from fluxtui.console.screens.news import News
+from fluxtui.console.screens.thrifty import ThriftyScreen
 from fluxtui.console.screens.title import Title
 from fluxtui.console.start import Start
 from fluxtui.console.themes import Palette
@@ -38,7 +38,7 @@ WIDE = 110
 """From this width on the pane stands beside the tree."""
 
 
-class Board(Screen[None], inherit_bindings=False):
+class Board(ThriftyScreen, inherit_bindings=False):
     """Owns what is shown and how; its widgets draw it."""
 
     AUTO_FOCUS = "FleetTree"

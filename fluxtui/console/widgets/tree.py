@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import msgspec
 from rich.style import Style
 from textual.binding import BindingType
 from textual.message import Message
@@ -80,7 +80,7 @@ class FleetTree(VirtualList[Line]):
 
     def paint(self, line: Line, width: int) -> Strip:
         mark, style = columns.badge(line, self.marks, self.pending, self.brush)
-        cells = dataclasses.replace(columns.cells(line, self.brush), badge=mark, badge_style=style)
+        cells = msgspec.structs.replace(columns.cells(line, self.brush), badge=mark, badge_style=style)
         return paint(cells, width, self.palette, self.brush.glyphs)
 
     def use_palette(self, palette: Palette) -> None:
