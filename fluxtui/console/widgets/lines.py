@@ -96,7 +96,7 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
         nothing can move, and only the scroll bar is told.
         """
         size, known, height = Size(self.columns, len(self.lines)), self.virtual_size, self.container_size.height
-        if self.styles.is_auto_height or size.width != known.width or (size.height > height) != (known.height > height):
+        if self.styles.is_auto_height or (size.height > height) != (known.height > height):
             self.virtual_size = size
         elif size != known:
             self.set_reactive(VirtualList.virtual_size, size)
