@@ -285,10 +285,12 @@ class Fleet:
             self.set_contexts(contexts)
 
     async def _tick(self) -> None:
-        """Judge rows again when their time has come."""
+        """Judge rows again when their time has come: at whole seconds of the loop's clock, together with who else waits
+        for one."""
+        loop = asyncio.get_running_loop()
         while True:
             self.mirror.refresh()
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_TICK - loop.time() % _TICK)
 
 
 def _manifests() -> Manifests:

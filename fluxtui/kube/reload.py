@@ -17,7 +17,7 @@ from fluxtui.kube.errors import ConfigError
 from fluxtui.kube.kubeconfig import Kubeconfig
 
 _DEBOUNCE = 250
-_STEP = 100
+_STEP = 250
 """Milliseconds between looks of the watcher at what it was told: each takes the interpreter; leaving waits for one."""
 _POLL = 5000
 """Milliseconds between looks at the files themselves, for file systems and symlink chains that send no notice."""
