@@ -1,6 +1,13 @@
-"""Headers as HTTP/2 sends them: packed with HPACK (RFC 7541), in one frame or in several."""
+"""Headers as HTTP/2 sends them: packed with HPACK (RFC 7541), in one frame or in several.
+
+What we send uses no table of what was sent before: a request has but a few short headers that are not secrets, and
+packing against a table costs more time than it saves bytes.
+"""
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
 
 from hpack import Decoder, HPACKError
 
@@ -11,6 +18,55 @@ LARGEST = 256 << 10
 """Bytes of the headers of an answer, unpacked."""
 _PIECES = 32
 """Frames that one block of headers may come in."""
+
+NO_TABLE = b"\x20"
+"""What a connection's first block begins with: we keep no table (RFC 7541, 6.3)."""
+_KNOWN = {
+    ":authority": 1, ":path": 4, "accept": 19, "accept-encoding": 16, "authorization": 23, "content-length": 28,
+    "content-type": 31, "if-none-match": 41, "user-agent": 58,
+}  # fmt: skip
+"""Places of names in the static table (RFC 7541, appendix A)."""
+_METHODS = {"GET": b"\x82", "POST": b"\x83"}
+_HTTPS = b"\x87"
+_REMEMBERED = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
+"""Headers of which there are few values, and no secret ones."""
+
+
+def packed(method: str, authority: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The headers of a request to an https:// server; names in lower case."""
+    parts = [_METHODS.get(method) or _literal(":method", method), _HTTPS]
+    parts += (_remembered(":authority", authority), _literal(":path", target))
+    for name, value in headers:
+        parts.append(_remembered(name, value) if name in _REMEMBERED else _literal(name, value))
+    return b"".join(parts)
+
+
+def _literal(name: str, value: str) -> bytes:
+    """A header that nobody on the way may keep in a table (RFC 7541, 6.2.3)."""
+    known = _KNOWN.get(name)
+    head = _integer(0x10, 4, known) if known else b"\x10" + _text(name.encode("latin-1"))
+    return head + _text(value.encode("utf-8"))
+
+
+_remembered = functools.lru_cache(256)(_literal)
+
+
+def _text(text: bytes) -> bytes:
+    return _integer(0, 7, len(text)) + text
+
+
+def _integer(flags: int, bits: int, value: int) -> bytes:
+    """RFC 7541, 5.1."""
+    most = (1 << bits) - 1
+    if value < most:
+        return bytes((flags | value,))
+    made = bytearray((flags | most,))
+    value -= most
+    while value >= 0x80:
+        made.append(0x80 | value & 0x7F)
+        value >>= 7
+    made.append(value)
+    return bytes(made)
 
 
 class HeaderBlocks:

@@ -12,14 +12,13 @@ from urllib.parse import urlsplit
 from fluxtui.kube.dialing import dial
 from fluxtui.kube.exchange import Exchange
 from fluxtui.kube.failures import ConnectFailed, ConnectTimeout, Http1Required, Refused
+from fluxtui.kube.headerblocks import packed
 from fluxtui.kube.proxy import Proxy
 from fluxtui.kube.requests import Backend, Request
-from fluxtui.kube.session import Header, Session
+from fluxtui.kube.session import Session
 
 _ATTEMPTS = 3
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
-_PLAIN = frozenset({"authorization", "accept", "accept-encoding", "content-type", "user-agent"})
-"""Headers that are the same from request to request: the connection remembers them."""
 
 
 class Http2:
@@ -29,7 +28,7 @@ class Http2:
         parts = urlsplit(server)
         self._host = parts.hostname or ""
         self._port = parts.port or 443
-        self._authority = parts.netloc.rpartition("@")[2].removesuffix(":443").encode()
+        self._authority = parts.netloc.rpartition("@")[2].removesuffix(":443")
         self._server_name = server_name or ""
         self._timeout = connect_timeout
         self._sessions: list[tuple[ssl.SSLContext | bool, Session]] = []
@@ -48,8 +47,10 @@ class Http2:
         attempt = 0
         while True:
             attempt += 1
-            async with asyncio.timeout_at(deadline):
-                session = await self._session(context)
+            session = self._open(context)
+            if session is None:
+                async with asyncio.timeout_at(deadline):
+                    session = await self._session(context)
             is_fresh = session.is_fresh
             exchange = session.begin(
                 headers,
@@ -106,33 +107,24 @@ class Http2:
         for session in sessions:
             await session.ended.wait()
 
-    def _headers(self, request: Request) -> list[Header]:
-        made: list[Header] = [
-            (b":method", request.method.encode(), False),
-            (b":scheme", b"https", False),
-            (b":authority", self._authority, False),
-            (b":path", request.target.encode(), True),
-        ]
-        for name, value in request.headers:
-            name = name.lower()
-            made.append((name.encode(), value.encode("utf-8"), name not in _PLAIN))
+    def _headers(self, request: Request) -> bytes:
+        headers = [(name.lower(), value) for name, value in request.headers]
         if request.body:
-            made.append((b"content-length", str(len(request.body)).encode(), True))
-        return made
+            headers.append(("content-length", str(len(request.body))))
+        return packed(request.method, self._authority, request.target, headers)
 
     def _open(self, context: ssl.SSLContext | bool) -> Session | None:
         """A connection with room, if there is one; those of another identity take nothing new."""
+        found = None
         for known, session in self._sessions:
             if known is not context:
                 session.retire()
-        self._sessions = [(known, session) for known, session in self._sessions if not session.ended.is_set()]
-        return next((session for _, session in self._sessions if session.has_room), None)
+            elif found is None and session.has_room:
+                found = session
+        return found
 
     async def _session(self, context: ssl.SSLContext | bool) -> Session:
-        """A connection with room; one dials for all who wait."""
-        found = self._open(context)
-        if found is not None:
-            return found
+        """A connection with room, when there was none; one dials for all who wait."""
         failures = self._failures
         generation = self._generation
         async with self._dialing:
@@ -147,6 +139,7 @@ class Http2:
                 self._failures += 1
                 self._failure = error
                 raise
+            self._sessions = [each for each in self._sessions if not each[1].ended.is_set()]
             self._sessions.append((context, made))
             if self._generation != generation:
                 made.abort()

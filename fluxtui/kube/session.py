@@ -7,9 +7,6 @@ it is read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-
-from hpack import Encoder
 
 from fluxtui.kube import frames, headerblocks
 from fluxtui.kube.channel import Above
@@ -26,9 +23,6 @@ _WINDOW = 16 << 20
 _STREAMS = 100
 """Streams at once until the server tells its own limit."""
 
-Header = tuple[bytes, bytes, bool]
-"""Name, value, and whether it shall stay out of the compression's memory."""
-
 
 class Session(Above):
     """An open connection; `begin` an exchange, `retire` it, `abort` it, wait until it has `ended`."""
@@ -38,7 +32,6 @@ class Session(Above):
         self.ended = asyncio.Event()
         """Set when the connection is closed."""
         self._reader = frames.FrameReader()
-        self._encoder = Encoder()
         self._blocks = HeaderBlocks()
         self._exchanges = Exchanges()
         self._retired = False
@@ -63,16 +56,13 @@ class Session(Above):
         """Whether another exchange may begin."""
         return not self._retired and len(self._exchanges) < self._limit and self._exchanges.has_numbers
 
-    def begin(
-        self, headers: Sequence[Header], *, has_body: bool, limit: float, is_stream: bool, idle: float | None
-    ) -> Exchange:
-        """Send a request's headers; the rest as `Exchange` says. Only while it `has_room`."""
+    def begin(self, headers: bytes, *, has_body: bool, limit: float, is_stream: bool, idle: float | None) -> Exchange:
+        """Send a request's `packed` headers; the rest as `Exchange` says. Only while it `has_room`."""
         stream = self._exchanges.next
+        block = headerblocks.NO_TABLE + headers if self.is_fresh else headers
         exchange = Exchange(self, stream, self._first_window, limit=limit, is_stream=is_stream, idle=idle)
         exchange.is_sent = not has_body
         self._exchanges.add(exchange)
-        # Packing letters costs more time than the bytes it saves.
-        block = self._encoder.encode(headers, huffman=False)
         self._out.write(frames.header_block(stream, block, 0 if has_body else frames.END_STREAM, self._largest))
         return exchange
 
@@ -228,8 +218,6 @@ class Session(Above):
             return
         for name, value in frames.read_settings(got.payload):
             match name:
-                case frames.HEADER_TABLE_SIZE:
-                    self._encoder.header_table_size = min(value, 4096)
                 case frames.MAX_CONCURRENT_STREAMS:
                     self._limit = value
                 case frames.INITIAL_WINDOW_SIZE:
