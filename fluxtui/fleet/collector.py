@@ -196,8 +196,7 @@ class Collector:
             refs = self._mirror.upsert(cluster, chunk)
             seen.update(refs)
             if manifests is not None:
-                kept = zip(refs, batch.kept[start : start + CHUNK], strict=True)
-                (manifests.put if batch.replace else manifests.take)(kept)
+                manifests.put(refs, batch.kept[start : start + CHUNK])
             if len(batch.upserts) > CHUNK:
                 await self._gate.breathe()
         self._mirror.remove(Ref(cluster, group, kind, *key) for key in batch.deletes)

@@ -17,7 +17,8 @@ import msgspec
 from fluxtui.fleet.refs import Ref
 
 EXTRA = "objects are kept with the package zstandard, which is not installed: pip install 'fluxtui[zstd]'"
-LEVEL = 3
+LEVEL = 1
+"""Higher ones save a twentieth and take a third longer."""
 DICTIONARY = 32 << 10
 """Bytes of the dictionary."""
 SEGMENT, MATCH = 512, 6
@@ -25,10 +26,6 @@ SEGMENT, MATCH = 512, 6
 ENOUGH = 1000
 """Objects from which the dictionary is learned; with fewer it isn't worth it."""
 SAMPLES = 500
-FRESH = 512 << 10
-"""Bytes of JSON that wait to be packed together: one by one they would cost three times as much, since the compressor's
-tables would have to come back into the processor's cache each time, and what changes often changes before it is packed.
-Some 1 ms of work."""
 CHUNK = 50
 """Objects packed anew before the loop may do something else: some 1 ms."""
 
@@ -46,59 +43,40 @@ class Manifests:
         import zstandard
 
         self._packed: dict[Ref, bytes] = {}
-        self._fresh: dict[Ref, bytes] = {}
-        """Not packed yet; newer than what is."""
-        self._taken = 0
-        """Bytes that came since the last packing."""
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
         self._decompressor = zstandard.ZstdDecompressor()
         self._enough = asyncio.Event()
         self._is_trained = False
 
     def __len__(self) -> int:
-        return len(self._packed.keys() | self._fresh.keys())
-
-    @property
-    def size(self) -> int:
-        """Bytes that are kept."""
-        return sum(map(len, self._packed.values())) + sum(map(len, self._fresh.values()))
+        return len(self._packed)
 
     def pack(self, json: bytes) -> bytes:
-        """An object's JSON as it is kept."""
+        """An object as it is kept; `json` is its own or that of the watch event that brought it."""
         # The compressor's own bytes lie in a buffer as large as it might have needed.
         return bytes(memoryview(self._compressor.compress(json)))
 
-    def put(self, objects: Iterable[tuple[Ref, bytes]]) -> None:
+    def put(self, refs: Iterable[Ref], packed: Iterable[bytes]) -> None:
         """Keep packed objects, in place of what was kept of them."""
-        for ref, packed in objects:
-            self._packed[ref] = self._repacked(packed) if self._is_trained else packed
-            self._fresh.pop(ref, None)
+        for ref, each in zip(refs, packed, strict=True):
+            self._packed[ref] = self._repacked(each) if self._is_trained else each
         if len(self._packed) >= ENOUGH:
             self._enough.set()
-
-    def take(self, objects: Iterable[tuple[Ref, bytes]]) -> None:
-        """Keep objects given as JSON, in place of what was kept of them."""
-        for ref, json in objects:
-            self._fresh[ref] = json
-            self._taken += len(json)
-        if self._taken >= FRESH:
-            fresh, self._fresh, self._taken = self._fresh, {}, 0
-            self.put((ref, self.pack(json)) for ref, json in fresh.items())
 
     def forget(self, refs: Iterable[Ref]) -> None:
         """Let objects go; those that are not kept are ignored."""
         for ref in refs:
             self._packed.pop(ref, None)
-            self._fresh.pop(ref, None)
 
     def get(self, ref: Ref) -> dict[str, Any] | None:
         """A whole object as it came; None when it is not kept."""
-        json = self._fresh.get(ref)
-        if json is None:
-            packed = self._packed.get(ref)
-            json = self._decompressor.decompress(packed) if packed is not None else b"null"
-        found: dict[str, Any] | None = msgspec.json.decode(json)
-        return found
+        packed = self._packed.get(ref)
+        if packed is None:
+            return None
+        found = msgspec.json.decode(self._decompressor.decompress(packed))
+        # Objects have metadata, events have none.
+        obj: dict[str, Any] = found if "metadata" in found else found["object"]
+        return obj
 
     async def run(self) -> None:
         """Learn what the objects have in common once there are enough of them, and pack those anew that are there."""

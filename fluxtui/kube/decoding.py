@@ -27,7 +27,7 @@ class Change(NamedTuple, Generic[T]):
     key: Key
     version: str
     obj: T | None = None
-    raw: bytes = b""
+    kept: bytes = b""
     problem: str = ""
 
 
@@ -61,7 +61,7 @@ class Decoder(Generic[T]):
     `resource_version`.
 
     An object that is not of the type goes to `fallback` as bytes (which may raise ValueError); without one it becomes a
-    Change with a problem. `raw` keeps the bytes of every object.
+    Change with a problem. `keep` makes what is kept of an object from its JSON, or from that of the event with it.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class Decoder(Generic[T]):
         resource: Resource,
         *,
         fallback: Callable[[bytes], T] | None = None,
-        raw: bool = False,
+        keep: Callable[[bytes], bytes] | None = None,
     ) -> None:
         event_type: Any = _Event
         self._is_dict = item is dict or item == dict[str, Any]
         self._resource = resource
         self._fallback = fallback
-        self._raw = raw
+        self._keep = keep
         self._event: msgspec.json.Decoder[_Event[T]] = msgspec.json.Decoder(event_type[item])
         self._object: msgspec.json.Decoder[T] = msgspec.json.Decoder(item)
 
     def event(self, line: bytes) -> Change[T]:
         """One line of a watch. Raises ApiError for an ERROR event, Garbled for what is none."""
-        if not self._raw and line.startswith(_PREFIXES):
+        if line.startswith(_PREFIXES):
             try:
                 event = self._event.decode(line)
             except msgspec.ValidationError:
@@ -90,7 +90,7 @@ class Decoder(Generic[T]):
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise Garbled("not JSON") from error
             else:
-                return self._change(event.type, event.object)
+                return self._change(event.type, event.object, line)
         try:
             envelope = _envelope.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -119,21 +119,21 @@ class Decoder(Generic[T]):
             except (ValueError, msgspec.ValidationError) as error:
                 problem = clean(str(error))
         meta = self._meta(body)
-        return Change(type, (meta.namespace, meta.name), meta.resource_version, None, body, problem)
+        return Change(type, (meta.namespace, meta.name), meta.resource_version, problem=problem)
 
     def listed(self, obj: T) -> Change[T]:
         """One item of a list that was decoded as a whole."""
         return self._change("ADDED", obj)
 
     def _change(self, type: str, obj: T, body: bytes = b"") -> Change[T]:
-        raw = body if self._raw else b""
+        kept = self._keep(body) if self._keep is not None else b""
         if self._is_dict:
-            return self._dict_change(type, obj, raw)
+            return self._dict_change(type, obj, kept)
         typed: Any = obj
         meta = typed.metadata
-        return Change(type, (meta.namespace, meta.name), meta.resource_version, obj, raw)
+        return Change(type, (meta.namespace, meta.name), meta.resource_version, obj, kept)
 
-    def _dict_change(self, type: str, obj: Any, raw: bytes) -> Change[T]:
+    def _dict_change(self, type: str, obj: Any, kept: bytes) -> Change[T]:
         meta = obj.get("metadata")
         if not isinstance(meta, dict):
             raise Garbled("an object without metadata")
@@ -141,7 +141,7 @@ class Decoder(Generic[T]):
         obj["apiVersion"] = self._resource.api_version
         obj["kind"] = self._resource.kind
         return Change(
-            type, (meta.get("namespace", ""), meta.get("name", "")), meta.get("resourceVersion", ""), obj, raw
+            type, (meta.get("namespace", ""), meta.get("name", "")), meta.get("resourceVersion", ""), obj, kept
         )
 
     def _meta(self, body: bytes) -> _Meta:

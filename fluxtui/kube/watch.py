@@ -70,7 +70,7 @@ class Batch(msgspec.Struct, Generic[T]):
     replace: bool = False
     """The upserts are all there is: what is not among them is gone."""
     kept: list[bytes] = []
-    """With `keep`: of a list, what it made of the JSON of each upsert; of a stream, the JSON itself."""
+    """With `keep`: what it made of each upsert."""
     invalid: list[Invalid] = []
     """Objects that exist but could not be read; they are not among the upserts, and not gone."""
 
@@ -112,15 +112,15 @@ def watch(
     """Batches of the objects of `resource`, without end; raises nothing but cancellation.
 
     `decoder_type`: a struct whose `metadata` has `name`, `namespace`, `resource_version`; dicts when not given.
-    `fallback` reads from bytes what is not of that type. `keep` makes of an object's JSON what is kept of it until its
-    list has ended; what a stream brings may be kept by whoever reads it. `metadata_only` asks the server for metadata
-    alone. `on_state` hears of every change of state, at once. Enter the client (`async with`) first: it notices silent
-    servers. Close the iterator (`contextlib.aclosing`) when leaving it early.
+    `fallback` reads from bytes what is not of that type. `keep` makes what batches bring beside objects: from the JSON
+    of each, or of the event with it. `metadata_only` asks the server for metadata alone. `on_state` hears of every
+    change of state, at once. Enter the client (`async with`) first: it notices silent servers. Close the iterator
+    (`contextlib.aclosing`) when leaving it early.
     """
     query = listing.Query(resource, namespace, label_selector, field_selector, metadata_only)
     item = dict[str, Any] if decoder_type is None else decoder_type
-    decoder: Decoder[Any] = Decoder(item, resource, fallback=fallback, raw=keep is not None)
-    return _Watch(client, query, item, decoder, keep, gate, on_state, timing or Timing()).run()
+    decoder: Decoder[Any] = Decoder(item, resource, fallback=fallback, keep=keep)
+    return _Watch(client, query, item, decoder, keep is not None, gate, on_state, timing or Timing()).run()
 
 
 class _Watch(Generic[T]):
@@ -130,7 +130,7 @@ class _Watch(Generic[T]):
         query: listing.Query,
         item: Any,
         decoder: Decoder[T],
-        keep: Callable[[bytes], bytes] | None,
+        keeps: bool,
         gate: Gate | None,
         on_state: Callable[[WatchState], None] | None,
         timing: Timing,
@@ -139,7 +139,7 @@ class _Watch(Generic[T]):
         self._query = query
         self._item = item
         self._decoder = decoder
-        self._keep = keep
+        self._keeps = keeps
         self._gate = gate
         self._on_state = on_state
         self._timing = timing
@@ -180,7 +180,7 @@ class _Watch(Generic[T]):
         """Everything, as one replacing batch."""
         async with self._gate.syncing(self._client.id) if self._gate else contextlib.nullcontext():
             try:
-                return await self._list_as(msgspec.Raw if self._keep else self._item)
+                return await self._list_as(msgspec.Raw if self._keeps else self._item)
             except msgspec.ValidationError:
                 # One odd object must not hide the others: look at each by itself.
                 return await self._list_as(msgspec.Raw)
@@ -195,7 +195,7 @@ class _Watch(Generic[T]):
             if item is msgspec.Raw:
                 for start in range(0, len(page.items), CHUNK):
                     async with self._gate.decoding() if self._gate else contextlib.nullcontext():
-                        changes += [self._one(bytes(each)) for each in page.items[start : start + CHUNK]]
+                        changes += [self._decoder.item(bytes(each)) for each in page.items[start : start + CHUNK]]
             else:
                 changes += [self._decoder.listed(each) for each in page.items]
             version = page.resource_version
@@ -203,11 +203,6 @@ class _Watch(Generic[T]):
         batch = self._batch(changes)
         batch.replace = True
         return batch
-
-    def _one(self, body: bytes) -> Change[T]:
-        """One item of a list that was not decoded as a whole."""
-        change = self._decoder.item(body)
-        return change if self._keep is None else change._replace(raw=self._keep(change.raw))
 
     async def _follow(self) -> AsyncGenerator[Batch[T], None]:
         """The batches of one stream, until the server ends it."""
@@ -218,7 +213,7 @@ class _Watch(Generic[T]):
             "resourceVersion": self._version,
             "timeoutSeconds": str(round(self._timing.stream * random.uniform(1, 2))),
         }
-        lines = LineSplitter(spares_copies=True)
+        lines = LineSplitter()
         async with contextlib.AsyncExitStack() as stack:
             async with self._gate.opening() if self._gate else contextlib.nullcontext():
                 stream = self._client.stream(
@@ -268,8 +263,8 @@ class _Watch(Generic[T]):
                 batch.deletes.append(change.key)
             elif change.obj is not None:
                 batch.upserts.append(change.obj)
-                if self._keep is not None:
-                    batch.kept.append(change.raw)
+                if self._keeps:
+                    batch.kept.append(change.kept)
             else:
                 batch.invalid.append(Invalid(change.key, change.problem))
         return batch
