@@ -155,14 +155,15 @@ class Connection:
 
         It raises Unreachable after `idle_timeout` seconds of silence (None: any), or when the server is found dead.
         """
-        async with self._connection().stream(
+        stream = await self._connection().open(
             path, params=params, headers={"Accept": accept}, idle_timeout=idle_timeout
-        ) as stream:
-            self.liveness.opened(stream)
-            try:
-                yield stream
-            finally:
-                self.liveness.closed(stream)
+        )
+        self.liveness.opened(stream)
+        try:
+            yield stream
+        finally:
+            self.liveness.closed(stream)
+            stream.end()
 
     async def alive(self, ask: Callable[[], Awaitable[object]] | None = None) -> None:
         """Return when the server is known to be there; ask it at the right time otherwise, one asker for all.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 
 CLUSTERS = 8
 REQUESTS = 100
@@ -32,8 +32,8 @@ class _Turn:
 class Gate:
     """Admits `clusters` clusters at once and `requests` list requests in flight; one gate for all clusters of a loop.
 
-    `order` gives a cluster's rank by id; lower goes first (visible clusters), equals in order of arrival. It is asked
-    each time a place becomes free. `waits` gives the seconds for which something else wants the loop; nothing long
+    `first` gives the ids of those that go before the others (visible clusters), asked each time a place becomes free;
+    else they go in order of arrival. `waits` gives the seconds for which something else wants the loop; nothing long
     begins meanwhile.
     """
 
@@ -42,11 +42,11 @@ class Gate:
         clusters: int = CLUSTERS,
         requests: int = REQUESTS,
         *,
-        order: Callable[[str], float] | None = None,
+        first: Callable[[], Collection[str]] = tuple,
         waits: Callable[[], float] = lambda: 0.0,
         patience: float = PATIENCE,
     ) -> None:
-        self.order = order
+        self._first = first
         self._waits = waits
         self._free = clusters
         self._patience = patience
@@ -72,11 +72,9 @@ class Gate:
                     turn.timer.cancel()
                 self._leave(turn)
 
-    @contextlib.asynccontextmanager
-    async def requesting(self) -> AsyncIterator[None]:
+    def requesting(self) -> contextlib.AbstractAsyncContextManager[None]:
         """The time in which one list request is in flight."""
-        async with self._requests:
-            yield
+        return self._requests
 
     @contextlib.asynccontextmanager
     async def opening(self) -> AsyncIterator[None]:
@@ -120,7 +118,8 @@ class Gate:
             waiting = [cluster for cluster, turn in self._turns.items() if not turn.open.is_set()]
             if not waiting:
                 return
-            chosen = min(waiting, key=self.order) if self.order else waiting[0]
+            first = self._first()
+            chosen = next((cluster for cluster in waiting if cluster in first), waiting[0])
             turn = self._turns[chosen]
             self._free -= 1
             turn.counted = True

@@ -7,11 +7,10 @@ is on the way of is asked over HTTP/1.1, and so is everything with DISABLE_HTTP2
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -101,12 +100,14 @@ class Transport:
         Raises the tree of `errors`, also for any status ≥ 300 but 304.
         """
         within = within or self._timeout
-        async with self._send(self._request(method, path, params, body, headers, within)) as answer:
-            with self._translated(within):
-                content = await _read(answer)
+        answer = await self._send(self._request(method, path, params, body, headers, within))
+        try:
+            content = await self._read(answer, within)
             if answer.status >= 300 and answer.status != 304:
                 raise await self._refusal(answer, content)
             return Response(answer.status, content, answer.headers)
+        finally:
+            answer.end()
 
     async def ping(self, within: float) -> bool:
         """Whether open connections were asked for a sign of life, and gave one; False: only a request can tell.
@@ -115,32 +116,34 @@ class Transport:
         """
         if self._backend is None:
             return False
-        with self._translated(within):
+        try:
             found = await self._backend.ping(within)
+        except FAILURES as error:
+            raise self._unreachable(error, within) from error
         if found:
             self._heard()
         return found
 
-    @contextlib.asynccontextmanager
-    async def stream(
+    async def open(
         self,
         path: str,
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         idle_timeout: float | None = IDLE_TIMEOUT,
-    ) -> AsyncIterator[Stream]:
-        """A GET whose answer is read as it comes, with at most `idle_timeout` seconds of silence (None: any).
+    ) -> Stream:
+        """A GET whose answer is read as it comes, with at most `idle_timeout` seconds of silence (None: any). `end` it.
 
         Raises the tree of `errors`, and so does the stream.
         """
         request = self._request("GET", path, params, None, headers, self._timeout)
-        async with self._send(msgspec.structs.replace(request, is_stream=True, idle=idle_timeout)) as answer:
-            if answer.status >= 300:
-                with self._translated(self._timeout):
-                    content = await _read(answer)
-                raise await self._refusal(answer, content)
-            yield Stream(answer, lambda error: self._unreachable(error, idle_timeout), self._heard)
+        answer = await self._send(msgspec.structs.replace(request, is_stream=True, idle=idle_timeout))
+        if answer.status < 300:
+            return Stream(answer, lambda error: self._unreachable(error, idle_timeout), self._heard)
+        try:
+            raise await self._refusal(answer, await self._read(answer, self._timeout))
+        finally:
+            answer.end()
 
     async def _refusal(self, answer: Answer, content: bytes) -> ApiError:
         """The error of an answer; of 401, which servers never explain, with what is known here."""
@@ -162,20 +165,18 @@ class Transport:
         sent = [*self._headers, *(headers or {}).items()]
         return Request(method, f"{self._base}{path}{query}", sent, body, within)
 
-    @contextlib.asynccontextmanager
-    async def _send(self, request: Request) -> AsyncIterator[Answer]:
-        """The answer to a request, asked once more with a fresh identity when the first was refused (401)."""
-        with self._translated(request.within):
+    async def _send(self, request: Request) -> Answer:
+        """The answer to a request, asked once more with a fresh identity when the first was refused (401). `end` it."""
+        try:
             identity = await self._credentials.identity()
             answer = await self._once(request, identity)
             if answer.status == 401:
                 answer = await self._again(answer, request, identity)
+        except FAILURES as error:
+            raise self._unreachable(error, request.within) from error
         self._heard()
         logger.debug("%s: %s %s %s", self.id, request.method, request.target.partition("?")[0], answer.status)
-        try:
-            yield answer
-        finally:
-            answer.end()
+        return answer
 
     async def _again(self, refused: Answer, request: Request, identity: Identity) -> Answer:
         """The answer to a second try with another identity, or `refused` when there is no other."""
@@ -241,13 +242,19 @@ class Transport:
         protocols = (ALPN, "http/1.1") if is_http2 else ("http/1.1",)
         return context_for(self._trust, identity.certificate, identity.key, self._where, proxy_host, protocols)
 
-    @contextlib.contextmanager
-    def _translated(self, limit: float | None) -> Iterator[None]:
-        """Turn what a connection raises into Unreachable; `limit` is the time that a timeout means, in seconds."""
+    async def _read(self, answer: Answer, within: float) -> bytes:
+        """All of an answer's body; `within` is the time that a timeout means, in seconds."""
+        chunks: list[bytes] = []
+        size = 0
         try:
-            yield
+            while chunk := await answer.chunk():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise Unreachable(f"the server's answer is larger than {MAX_BODY >> 20} MiB")
         except FAILURES as error:
-            raise self._unreachable(error, limit) from error
+            raise self._unreachable(error, within) from error
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _unreachable(self, error: Exception, limit: float | None) -> Unreachable:
         connecting = isinstance(error, ConnectTimeout)
@@ -281,13 +288,6 @@ class Stream:
         """Make the reader raise `error` at once."""
         self._answer.abort(error)
 
-
-async def _read(answer: Answer) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await answer.chunk():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise Unreachable(f"the server's answer is larger than {MAX_BODY >> 20} MiB")
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def end(self) -> None:
+        """No more is wanted of it."""
+        self._answer.end()
