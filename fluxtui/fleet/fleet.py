@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 Contexts = Sequence[Context]
 _AT_ONCE = 4
-"""Clusters that begin in the same turn of the loop: keys are answered between them."""
+"""Clusters that begin together."""
+_PACE = 0.02
+"""Seconds between them and the next: so the first are read while the others still shake hands, which takes some
+milliseconds of work for each, and keys are answered."""
 _TICK = 1.0
 """Seconds between looks at what time alone has changed; a look costs nothing when nothing is due."""
 
@@ -76,8 +79,8 @@ class Fleet:
         self._reloads = reloads
         self._group: asyncio.TaskGroup | None = None
         self._gate: Gate | None = None
-        self.visible: Collection[str] = ()
-        """Clusters that are looked at: they are read first."""
+        self.visible: Callable[[], Collection[str]] = tuple
+        """Clusters that are looked at: they are connected and read first."""
         self.waits: Callable[[], float] = lambda: 0.0
         """Seconds for which something else wants the loop more than what is read of clusters."""
         self.set_contexts(contexts)
@@ -92,7 +95,7 @@ class Fleet:
         manifests = await asyncio.to_thread(_manifests) if self.settings.console.keep_objects else None
         self.mirror.manifests = manifests
         raise_open_files()
-        self._gate = Gate(order=lambda cluster: cluster not in self.visible, waits=lambda: self.waits())
+        self._gate = Gate(first=lambda: self.visible(), waits=lambda: self.waits())
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
@@ -101,9 +104,10 @@ class Fleet:
                     group.create_task(manifests.run(), name="fleet manifests")
                 if self._reloads is not None:
                     group.create_task(self._reload(self._reloads()), name="fleet kubeconfigs")
-                for index, context in enumerate(list(self._contexts.values())):
-                    if index % _AT_ONCE == _AT_ONCE - 1:
-                        await asyncio.sleep(0)
+                visible = self.visible()
+                for index, context in enumerate(sorted(self._contexts.values(), key=lambda c: c.id not in visible)):
+                    if index and index % _AT_ONCE == 0:
+                        await asyncio.sleep(_PACE)
                     if self._contexts.get(context.id) is context and context.id not in self._collectors:
                         self._start(context)
                 await asyncio.Event().wait()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import TypeVar
+from collections.abc import Callable
 
 import msgspec
 
@@ -11,10 +10,8 @@ from fluxtui.api.kinds import BY_KIND, KINDS
 from fluxtui.fleet.text import brief, one_line
 
 _GROUPS = {kind.kind: kind.group for kind in KINDS}
-K = TypeVar("K", bound=Hashable)
-
 _MOST_TEXTS = 65536
-_MOST_BYTES = 6 << 20
+_MOST_BYTES = 4 << 20
 
 
 class Ref(msgspec.Struct, frozen=True, gc=False, order=True, cache_hash=True):
@@ -66,22 +63,22 @@ def group_of(api_version: str, kind: str) -> str:
     return _GROUPS.get(kind, "")
 
 
-class _Texts(dict[K, str]):
-    def __init__(self, make: Callable[[K], str], most: int) -> None:
+class _Texts(dict[str, str]):
+    def __init__(self, make: Callable[[str], str], most: int) -> None:
         super().__init__()
         self._make = make
         self._most = most
 
-    def __missing__(self, key: K) -> str:
+    def __missing__(self, text: str) -> str:
         if len(self) >= self._most:
             self.clear()
-        made = self[key] = self._make(key)
+        made = self[text] = self._make(text)
         return made
 
 
-def interner(make: Callable[[K], str], most: int = _MOST_TEXTS) -> Callable[[K], str]:
-    """A function that gives the one copy of what `make` gives: repeated texts are kept once, each made presentable
-    once. Bounded: when full it forgets all, which costs sharing but never correctness.
+def interner(make: Callable[[str], str] = str, most: int = _MOST_TEXTS) -> Callable[[str], str]:
+    """A function that gives the one copy of what `make` gives for a text: repeated texts are kept once, each made
+    presentable once. Bounded: when full it forgets all, which costs sharing but never correctness.
 
     It is the dictionary's own look-up, since a row asks some twenty times.
     """
@@ -120,7 +117,7 @@ class Sharing:
         return text
 
 
-intern = interner(str)
+intern = interner()
 """Texts as they are: kinds, groups, names in references."""
 clean = interner(one_line)
 """Names, reasons and revisions, as one clean line."""

@@ -19,17 +19,7 @@ from fluxtui.fleet.states import Facts, Judgement, State, state_of
 from fluxtui.fleet.text import one_line, short_revision, without_credentials
 from fluxtui.fleet.wire import ChartTemplate, Past, Pick, Spec, Status, Wire, read
 
-
-def _joined(labels: tuple[tuple[str, str], ...]) -> str:
-    return one_line("," + "".join([f"{key}={value}," for key, value in sorted(labels)]))
-
-
-def _without_secrets(detail: str) -> str:
-    return without_credentials(one_line(detail))
-
-
-_clean_labels = interner(_joined, 16384)
-_clean_detail = interner(_without_secrets)
+_clean_detail = interner(lambda text: without_credentials(one_line(text)))
 
 
 class Row(Facts, gc=False, kw_only=True):
@@ -150,7 +140,9 @@ def judged(row: Row, now: float, *, lost_since: float = 0.0, stale_controllers: 
 
 
 def _labels(labels: Mapping[str, str] | None) -> str:
-    return _clean_labels(tuple(labels.items())) if labels else ""
+    if not labels:
+        return ""
+    return clean("," + "".join([f"{key}={value}," for key, value in sorted(labels.items())]))
 
 
 def _changed(wire: Wire) -> float:
