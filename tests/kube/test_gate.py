@@ -38,7 +38,7 @@ async def test_few_clusters_at_once_with_all_their_kinds() -> None:
 
 async def test_clusters_on_screen_go_first() -> None:
     visible = {"d"}
-    gate = Gate(clusters=1, order=lambda cluster: 0 if cluster in visible else 1)
+    gate = Gate(clusters=1, first=lambda: visible)
     order: list[str] = []
     async with asyncio.TaskGroup() as group:
         for cluster in "abcd":

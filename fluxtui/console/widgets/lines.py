@@ -102,9 +102,14 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
             self.set_reactive(VirtualList.virtual_size, size)
             self._scroll_update(size)
 
-    def _keys_in_sight(self) -> list[Hashable]:
+    @property
+    def lines_in_sight(self) -> Sequence[L]:
+        """Those that are not scrolled out of it."""
         top = self.scroll_offset.y
-        return [self.key(line) for line in self.lines[top : top + self.rows]]
+        return self.lines[top : top + self.rows]
+
+    def _keys_in_sight(self) -> list[Hashable]:
+        return [self.key(line) for line in self.lines_in_sight]
 
     def _index_of(self, wanted: Hashable | None) -> int | None:
         if wanted is None:
