@@ -101,6 +101,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         loop = asyncio.get_running_loop()
         if isinstance(loop, FairLoop):
             self.fleet.waits = loop.attends_for
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            self.fleet.visible = lambda: {line.cluster for line in screen.fleet_tree.lines_in_sight}
         await self.fleet.run()
 
     async def _tidy(self) -> None:
