@@ -46,22 +46,18 @@ class LineCompositor(Compositor):
 
     def _strips(self, rows: Spans) -> Iterator[tuple[int, int, int, Strip]]:
         """The lines of widgets that reach into what changed, front to back: first column, end, row, strip."""
-        first, last = min(rows), max(rows)
+        ordered = sorted(rows)
         for widget, (region, clip) in self.visible_widgets.items():
             x, y, width, height = region.intersection(clip)
-            if not width or not height or y > last or y + height <= first:
-                continue
-            touched = (
-                row for row in range(max(y, first), min(y + height, last + 1)) if _meets(rows, row, x, x + width)
-            )
+            touched = (row for row in ordered if y <= row < y + height and _meets(rows[row], x, x + width))
             for start, end in _runs(touched):
                 crop = Region(x - region.x, start - region.y, width, end - start)
                 for row, strip in enumerate(widget.render_lines(crop), start):
                     yield x, x + width, row, strip
 
 
-def _meets(rows: Spans, row: int, x: int, end: int) -> bool:
-    return any(x1 < end and x < x2 for x1, x2 in rows.get(row, ()))
+def _meets(spans: Iterable[tuple[int, int]], x: int, end: int) -> bool:
+    return any(x1 < end and x < x2 for x1, x2 in spans)
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
