@@ -49,6 +49,8 @@ class LineCompositor(Compositor):
         ordered = sorted(rows)
         for widget, (region, clip) in self.visible_widgets.items():
             x, y, width, height = region.intersection(clip)
+            if not width:
+                continue
             touched = (row for row in ordered if y <= row < y + height and _meets(rows[row], x, x + width))
             for start, end in _runs(touched):
                 crop = Region(x - region.x, start - region.y, width, end - start)
