@@ -12,10 +12,13 @@ from typing import ClassVar
 from textual import events
 from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
 
 from fluxtui.console import keys, stylesheets
+from fluxtui.console.driver import PatientDriver
 from fluxtui.console.screens.fleet import FleetScreen
 from fluxtui.console.start import Start
 from fluxtui.console.themes import NAMES, THEMES, Palette, palette
@@ -63,6 +66,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
         if variables != self._css_variables:
             self._css_variables = variables
             super().refresh_css(animate)
+
+    def get_driver_class(self) -> type[Driver]:
+        """As the base, with a driver of ours in the place of Textual's own for such terminals."""
+        found = super().get_driver_class()
+        return PatientDriver if found is LinuxDriver else found
 
     def get_default_screen(self) -> Screen[None]:
         """The fleet's: a screen below it would be styled, laid out and painted for nobody to see."""
