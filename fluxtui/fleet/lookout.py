@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ REFUSALS = 2
 """Looks in a row that fail for the server's own reasons before it counts as refusing requests: one may be chance."""
 REFUSED_PAUSE = 2.0
 """Seconds from the first of them to the next look; they double from look to look, up to LEASES_DOUBTED."""
+MEASURED = 3
+"""Looks whose middle latency counts: one may have had to wait for others."""
 VERSIONS_EVERY = 600.0
 VERSIONS_RETRY = 60.0
 _PATIENCE = 8.0
@@ -60,6 +63,8 @@ class Lookout:
         self._doubts = True
         """Whether the last look found something unusual."""
         self._versions_at = 0.0
+        self._latencies: deque[float] = deque(maxlen=MEASURED)
+        """What the last looks took, in seconds."""
 
     def look(self) -> None:
         """Look at once."""
@@ -120,14 +125,15 @@ class Lookout:
     async def _look_at_leases(self, client: Client) -> None:
         began = time.perf_counter()
         found = await probe.leases(client, _PATIENCE)
-        latency = time.perf_counter() - began
+        self._latencies.append(time.perf_counter() - began)
+        middle = sorted(self._latencies)[(len(self._latencies) - 1) // 2]
         standing = self._leases.look(found, self._clock()) if found else probe.Standing()
         self._refusals, self._doubts = 0, standing.is_doubtful
         self.facts = msgspec.structs.replace(
             self.facts,
             refused="",
             distrusted=False,
-            latency=probe.steady(self.facts.latency, latency),
+            latency=probe.steady(self.facts.latency, middle),
             mode=standing.mode,
             holder=standing.holder,
             stale_controllers=standing.stale,

@@ -92,3 +92,25 @@ async def test_who_refuses_is_noticed_within_a_minute() -> None:
         await told.wait()
         assert 1000 < loop.time() <= 1060
         looking.cancel()
+
+
+async def test_one_slow_answer_is_no_other_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    took = [0.03, 0.03, 0.03, 0.5, 0.03, 0.03, 0.5, 0.5, 0.5]
+    moments = itertools.chain.from_iterable((float(index), index + seconds) for index, seconds in enumerate(took))
+    monkeypatch.setattr(lookout, "time", SimpleNamespace(perf_counter=lambda: next(moments), time=lambda: 0.0))
+    client: Any = Answers(lambda _: [])
+    seen: list[float] = []
+    done = asyncio.Event()
+
+    def listen() -> None:
+        if len(client.asked) > len(seen):
+            seen.append(round(watched.facts.latency, 3))
+        if len(seen) == len(took):
+            done.set()
+
+    watched = lookout.Lookout(ClusterInfo(id="east"), asyncio.get_running_loop().time, listen)
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(watched.run(client))
+        await done.wait()
+        looking.cancel()
+    assert seen == [0.03] * 7 + [0.5] * 2
