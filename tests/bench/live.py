@@ -19,13 +19,13 @@ from tests.bench.console import BAR, Console, Late
 from tests.bench.figures import Figures
 from tests.bench.payloads import MIX
 from tests.bench.rig import ROOT, FakeFleet, environment, program
-from tests.bench.starts import repository
+from tests.bench.starts import pace, repository
 
 ANSWERS_AFTER = 0.05
 """Seconds a fake API server takes to answer while the console reads the fleet."""
 PATIENCE = 120.0
-MEMORY, GROWTH = 180, 30
-"""MB after the sync over HTTP/2, and how many more after some hours."""
+MEMORY, GROWTH, KEPT = 180, 30, 80
+"""MB after the sync over HTTP/2, how many more after some hours, and how many more with all objects kept in full."""
 FIRST_COUNTS = re.compile("✓ \\d".encode())
 LIVE = re.compile(rb"[m ]live\b")
 UP, DOWN, HOME, RIGHT = "k", "j", "\x1b[H", "\x1b[C"
@@ -95,6 +95,10 @@ class Session:
                 raise Late("the fleet was not read in time")
         count = self.fleet.clusters * self.fleet.objects
         cpu = console.cpu() - cpu
+        # The machine's pace changes within seconds: what it was before and what it is now tell what it was meanwhile.
+        earlier = figures.pace
+        self.pace()
+        figures.pace = (earlier + figures.pace) / 2
         figures.add("first cluster's objects after the frame", first - frame, "s", target=0.6)
         figures.add(f"sync of {count} objects", done - frame, "s", target=4, base=bare["seconds"])
         figures.add(f"CPU of that sync, {len(waits)} keys included", cpu, "s", base=bare["cpu"])
@@ -102,9 +106,14 @@ class Session:
         console.drain(2)
         figures.add("memory after sync", console.resident(), "MB", target=MEMORY)
 
+    def pace(self) -> None:
+        """Note how slow the machine is just now."""
+        self.figures.pace = pace(self.fleet.directory)
+
     def rest(self, seconds: float) -> None:
         """Without events, once versions are known and what came with the start is done."""
         self.console.drain(15)
+        self.pace()
         cpu, written = self.console.load(seconds)
         self.figures.add("CPU without events", cpu, "%", target=0.5)
         self.figures.add("written to the terminal without events", written / 1000, "kB/s")
@@ -136,6 +145,7 @@ class Session:
     def load(self, rate: float, targets: tuple[float, float], cpu: float, seconds: float, *, hot: bool) -> None:
         """Keys, CPU and bytes while events come."""
         what = f"{rate:g} events/s {'on visible rows' if hot else 'all over'}"
+        self.pace()
         with self.events(rate, hot=hot):
             used, written = self.console.load(seconds)
             self.figures.add(f"CPU at {what}", used, "%", target=cpu)
@@ -221,6 +231,20 @@ def everything(fleet: FakeFleet, directory: Path, figures: Figures, echo: float)
         live.typed("switch the view", ["V"] * 10, None)
         live.figures.add("memory at the end", live.console.resident(), "MB", target=MEMORY + GROWTH)
         live.wake()
+    kept(fleet, directory, figures)
+
+
+def kept(fleet: FakeFleet, directory: Path, figures: Figures) -> None:
+    """What it takes to keep all objects in full."""
+    with session(fleet, directory, figures, 0.0, 0, "--keep-objects") as live:
+        live.console.until(lambda seen: LIVE.search(seen) is not None, PATIENCE, what="the fleet")
+        began = time.monotonic()
+        while fleet.order("tell")["watches"] < fleet.clusters * len(MIX):
+            if time.monotonic() - began > PATIENCE:
+                raise Late("not all kinds were read")
+            live.console.drain(0.1)
+        live.console.drain(2)
+        figures.add("memory after sync, full objects kept", live.console.resident(), "MB", target=MEMORY + KEPT)
 
 
 def stalls(fleet: FakeFleet, directory: Path, figures: Figures) -> None:

@@ -29,25 +29,30 @@ def first_frame(command: Sequence[str], env: dict[str, str]) -> float:
         return answered - console.began
 
 
-def echo_frame(directory: Path) -> tuple[float, float]:
-    """The same of the echo app: seconds to a frame that answered a key, and the median of a hundred keys after it."""
+def echo_frame(directory: Path, keys: int = 0) -> tuple[float, float]:
+    """The same of the echo app: seconds to a frame that answered a key, and the median of so many keys after it."""
     with Console([sys.executable, "-m", "tests.bench.calibration", "echo"], repository(directory)) as console:
         console.until(lambda seen: b"typed-00000" in seen, 20, what="the echo app")
         console.type("j")
         answered = console.until(lambda seen: b"00001" in seen, 20, what="the echo app's answer")
         console.settle(0.2, 1.0)
-        return answered - console.began, statistics.median(_echoes(console))
+        return answered - console.began, statistics.median(_echoes(console, keys) or [0.0])
 
 
 def calibrated(directory: Path, rounds: int = 3) -> tuple[float, float]:
     """The medians of both over some rounds: one alone tells as much of the moment as of the machine."""
-    frames, keys = zip(*(echo_frame(directory) for _ in range(rounds)), strict=True)
+    frames, keys = zip(*(echo_frame(directory, 100) for _ in range(rounds)), strict=True)
     return statistics.median(frames), statistics.median(keys)
 
 
-def _echoes(console: Console) -> list[float]:
+def pace(directory: Path, rounds: int = 3) -> float:
+    """How many times slower the machine is just now than the one the targets were set on."""
+    return statistics.median(echo_frame(directory)[0] for _ in range(rounds)) / ECHO
+
+
+def _echoes(console: Console, count: int) -> list[float]:
     times = []
-    for index in range(100):
+    for index in range(count):
         console.drain(0.03 + index % 5 * 0.01)
         began = console.type("j")
         times.append(console.until(bool, 5) - began)
