@@ -47,6 +47,7 @@ async def test_what_clusters_do_walks_through_the_tree(sandbox_fleet: Start, tmp
     async with running(fleet, tmp_path / "kubeconfig") as (pilot, screen):
         await until(pilot, lambda: names(screen, "prod-eu") == {"apps", "infra"})
         await until(pilot, lambda: names(screen, "staging") == {"apps"})
+        assert screen.fleet.visible() == {"prod-eu", "staging"}
         await plant(fleet["staging"], [world.kustomization("late", status=world.failed("Bad", "no", world.ago()))])
         await until(pilot, lambda: names(screen, "staging") == {"apps", "late"})
         assert any("✗ ks   late" in line for line in shown(screen))

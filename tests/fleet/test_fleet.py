@@ -259,6 +259,21 @@ def context_named(context: Context, id: str) -> Context:
     return msgspec.structs.replace(context, id=id, name=id)
 
 
+async def test_clusters_that_are_looked_at_are_connected_first(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, client = await start("east")
+    begun: list[str] = []
+
+    async def run(self: collector.Collector) -> None:
+        begun.append(self.context.id)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(collector.Collector, "run", run)
+    async with running(*(context_named(client.context, f"c{number}") for number in range(10))) as fleet:
+        fleet.visible = lambda: {"c7", "c9"}
+        await eventually(lambda: len(begun) == 10)
+    assert begun == ["c7", "c9", *(f"c{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8))]
+
+
 async def test_contexts_come_and_go_while_others_are_left_alone(start: Start) -> None:
     _, east = await start("east")
     _, west = await start("west")
