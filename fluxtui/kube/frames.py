@@ -112,7 +112,9 @@ def settings(values: Mapping[int, int]) -> bytes:
 
 def header_block(stream: int, block: bytes, flags: int, size: int) -> bytes:
     """A HEADERS frame, with CONTINUATION frames for what is more than `size` bytes."""
-    pieces = [block[at : at + size] for at in range(0, len(block), size)] or [b""]
+    if len(block) <= size:
+        return frame(HEADERS, END_HEADERS | flags, stream, block)
+    pieces = [block[at : at + size] for at in range(0, len(block), size)]
     made = []
     for index, piece in enumerate(pieces):
         last = END_HEADERS if index == len(pieces) - 1 else 0
