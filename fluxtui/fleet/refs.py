@@ -11,7 +11,7 @@ from fluxtui.fleet.text import brief, one_line
 
 _GROUPS = {kind.kind: kind.group for kind in KINDS}
 _MOST_TEXTS = 65536
-_MOST_BYTES = 4 << 20
+_MOST_CHARACTERS = 4 << 20
 
 
 class Ref(msgspec.Struct, frozen=True, gc=False, order=True, cache_hash=True):
@@ -89,31 +89,33 @@ class Sharing:
     """Gives the one copy of a long text that is read from JSON: what came lately is not read again, and clusters of a
     fleet have much in common.
 
-    It holds no more than twice so many bytes (and the last text), the latest, whether or not anybody still uses them: a
-    text that nobody keeps any more is forgotten with the others of its time.
+    It holds no more than twice so many characters (and the last text), the latest, whether or not anybody still uses
+    them: a text that nobody keeps any more is forgotten with the others of its time. Of the JSON it keeps the length
+    and the hash, whose 64 bits are keyed anew for each process: two of a million texts meet once in forty million
+    fleets.
     """
 
-    def __init__(self, read: Callable[[bytes], str], most: int = _MOST_BYTES) -> None:
+    def __init__(self, read: Callable[[bytes], str], most: int = _MOST_CHARACTERS) -> None:
         """`read` gives the text of some JSON."""
         self._read = read
-        self._young: dict[bytes, str] = {}
-        self._old: dict[bytes, str] = {}
+        self._young: dict[tuple[int, int], str] = {}
+        self._old: dict[tuple[int, int], str] = {}
         self._most = most
         self._size = 0
 
     def __call__(self, json: bytes) -> str:
         """The text."""
-        found = self._young.get(json)
+        key = len(json), hash(json)
+        found = self._young.get(key)
         if found is not None:
             return found
-        text = self._old.pop(json, None)
+        text = self._old.pop(key, None)
         if text is None:
             text = self._read(json)
-        size = len(json) + len(text)
-        if self._size + size > self._most:
+        if self._size + len(text) > self._most:
             self._old, self._young, self._size = self._young, {}, 0
-        self._young[json] = text
-        self._size += size
+        self._young[key] = text
+        self._size += len(text)
         return text
 
 

@@ -23,7 +23,7 @@ def test_equal_inventories_of_a_fleet_are_one_text() -> None:
 
 
 def test_what_comes_again_and_again_stays_shared_and_what_does_not_is_forgotten() -> None:
-    sharing = Sharing(bytes.decode, most=200)
+    sharing = Sharing(bytes.decode, most=100)
     often, once = sharing(json(0)), sharing(json(1))
     for number in range(2, 1000):
         sharing(json(number))
@@ -32,7 +32,7 @@ def test_what_comes_again_and_again_stays_shared_and_what_does_not_is_forgotten(
 
 
 def test_no_more_is_kept_than_allowed() -> None:
-    sharing = Sharing(bytes.decode, most=200)
+    sharing = Sharing(bytes.decode, most=100)
     for number in range(1000):
         sharing(json(number))
         assert len(sharing._young) + len(sharing._old) <= 20
