@@ -1,6 +1,7 @@
 """A row: one object of one cluster, flat and small, decoded once and judged again when time or news ask for it.
 
-Full objects are not kept: a row holds what lists, trees and traces show, and an object is fetched when it is opened.
+A row holds what lists, trees and traces show. A full object is fetched when it is opened, or kept beside the rows where
+the settings say so (`fleet.manifests`).
 Rows are never changed in place; the mirror replaces them, so `is` tells whether a row changed.
 """
 
