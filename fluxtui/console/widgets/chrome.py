@@ -48,7 +48,8 @@ class Bar(Plain, inherit_bindings=False):
     def set_bits(self, left: Sequence[Bit], right: Sequence[Bit] = (), end: Text | None = None) -> None:
         """Show these bits; nothing is repainted when they are the same as before."""
         end = end or Text()
-        if (left, right, end) == (self._left, self._right, self._end):
+        if (left, right) == (self._left, self._right):
+            self.set_end(end)
             return
         self._left, self._right, self._end, self._rest = left, right, end, None
         self.refresh()
