@@ -1,8 +1,8 @@
 """The first start after an installation: missing byte code is compiled on two cores instead of one.
 
-Wheels bring no byte code and uv makes none when it installs them, as pip does. Python then compiles each module when it
+Wheels bring no byte code and uv, unlike pip, makes none when it installs them. Python then compiles each module when it
 is imported, one after the other, and the console's first frame would take four times as long as any later one. So a
-child process compiles the packages that the start comes to last, while the start itself compiles from the front; each
+child process compiles packages that the start comes to later, while the start itself compiles from the front; each
 finds what the other has done. Both write as importlib does, whole files under their final name, so that nobody reads
 half of one.
 """
@@ -16,6 +16,8 @@ from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import cache_from_source
 
 PACKAGES = (
+    "asyncio",
+    "yaml",
     "fluxtui.console.tabs",
     "fluxtui.console.widgets",
     "fluxtui.console.screens",
@@ -25,9 +27,9 @@ PACKAGES = (
     "textual.layouts",
     "textual.css",
     "fluxtui.kube",
-    "asyncio",
 )
-"""What the console imports, the last first, as far as nearly all of a package is needed."""
+"""What the console imports, as far as nearly all of a package is needed: what the start has soon come to, then the last
+first, until both meet."""
 LAST = os.path.join(os.path.dirname(__file__), "console", "app.py")
 """The last module of the console to be imported."""
 

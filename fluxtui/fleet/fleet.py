@@ -246,10 +246,10 @@ class Fleet:
         return row.version if row else ""
 
     def _start(self, context: Context) -> None:
-        from fluxtui.fleet.collector import Collector
-
         if self._group is None or self._gate is None:
             return
+        from fluxtui.fleet.collector import Collector
+
         collector = Collector(context, self.mirror, self._gate, lambda: self._reopen(context.id))
         self._collectors[context.id] = collector
         self._tasks[context.id] = self._group.create_task(collector.run(), name=f"cluster {context.id}")
@@ -305,5 +305,6 @@ def _manifests() -> Manifests:
 
 def _load_client() -> None:
     """Import what talks to clusters: slow, so it is done in a thread and after the first frame."""
+    importlib.import_module("fluxtui.fleet.collector")
     importlib.import_module("fluxtui.kube.client")
     importlib.import_module("fluxtui.kube.watch")
