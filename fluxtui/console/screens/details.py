@@ -157,7 +157,7 @@ class Details:
 
     def tick(self) -> None:
         """A second passed: what is drawn from the mirror or tells its age is drawn anew, if it differs."""
-        if self.shown_tab in (OVERVIEW, TRACE) or (self._is_kept and self._unanswered):
+        if self.shown_tab in (OVERVIEW, TRACE) or (self._unanswered and self.shown_tab in _OF_THE_OBJECT_ALONE):
             self.draw()
 
     def reload(self) -> None:
