@@ -194,7 +194,8 @@ class Collector:
                 if isinstance(obj, Wire) and not obj.kind:
                     obj.api_version, obj.kind = resource.api_version, kind
             refs = self._mirror.upsert(cluster, chunk)
-            seen.update(refs)
+            if batch.replace:
+                seen.update(refs)
             if manifests is not None:
                 manifests.put(refs, batch.kept[start : start + CHUNK])
             if len(batch.upserts) > CHUNK:
