@@ -6,12 +6,14 @@ import gc
 import importlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 import fluxtui
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "console": ("fluxtui.cli.console", "Open the fleet console (what `fluxtui` alone does)."),
@@ -100,6 +102,8 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """What the first word may be: a command, by the table alone, or an option of the console's or of our own."""
+        from click.shell_completion import CompletionItem
+
         if not incomplete.startswith("-"):
             return [
                 CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
