@@ -31,7 +31,8 @@ class Title:
     def tick(self, rate: str) -> None:
         """The time, and the rest if news come at another rate than before, which is given in words."""
         if rate == self._rate:
-            self._board.header.set_end(self._clock())
+            if self._board.header.set_end(self._clock()):
+                self._board.paint(self._board.header)
             return
         self._rate = rate
         self.show()

@@ -54,10 +54,10 @@ class Bar(Plain, inherit_bindings=False):
         self._left, self._right, self._end, self._rest = left, right, end, None
         self.refresh()
 
-    def set_end(self, end: Text) -> None:
-        """Show another end after the same bits."""
+    def set_end(self, end: Text) -> bool:
+        """Show another end after the same bits; whether it is another one."""
         if end == self._end:
-            return
+            return False
         width = end.cell_len
         if width != self._end.cell_len:
             self._rest = None
@@ -66,6 +66,7 @@ class Bar(Plain, inherit_bindings=False):
             self.refresh()
         else:
             self.refresh(Region(self.size.width - width - 1, 0, width, 1))
+        return True
 
     def use_palette(self, palette: Palette) -> None:
         self.palette = palette
