@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from multidict import CIMultiDict
 
 from fluxtui.kube.failures import IdleTimeout
 from fluxtui.kube.frames import CANCEL, FLOW_CONTROL_ERROR, NO_ERROR, ProtocolError
+from fluxtui.kube.unzipper import Unzipper
 
 STREAM_WINDOW = 1 << 20
 """Bytes that a server may send on a stream before they are read."""
-_PIECE = 8 << 20
-"""Most bytes that are unpacked at once."""
 
 
 class Owner(Protocol):
@@ -58,7 +58,7 @@ class Exchange:
         self._room = STREAM_WINDOW
         self._owed = 0
         self._length: int | None = None
-        self._unzip: zlib._Decompress | None = None
+        self._unzip: Unzipper | None = None
         self._is_stream = is_stream
         self._idle = idle
         self._began = self._heard = self._loop.time()
@@ -90,7 +90,7 @@ class Exchange:
         self._length = int(length) if length.isdecimal() else None
         encoding = headers.get("content-encoding", "identity").lower()
         if encoding == "gzip":
-            self._unzip = zlib.decompressobj(wbits=31)
+            self._unzip = Unzipper()
         elif encoding != "identity":
             raise ProtocolError("an encoding that was not asked for")
         if self._is_stream:
@@ -169,27 +169,27 @@ class Exchange:
         while True:
             if self._error is not None:
                 raise self._error.with_traceback(None)
-            if self._unzip is not None and self._unzip.unconsumed_tail:
-                return self._unpacked(self._unzip.unconsumed_tail)
-            if self._chunks:
+            if self._unzip is not None and self._unzip.has_more:
+                if data := self._unpacked(self._unzip.more):
+                    return data
+            elif self._chunks:
                 data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
                 self._chunks.clear()
                 self._took(len(data))
                 if self._unzip is None:
                     return data
-                if data := self._unpacked(data):
+                if data := self._unpacked(partial(self._unzip.feed, data)):
                     return data
             elif self.is_over:
-                if self._unzip is not None and not self._unzip.eof and self._has_body():
+                if self._unzip is not None and not self._unzip.is_whole and self._has_body():
                     raise ProtocolError("a body that was cut")
                 return b""
             else:
                 await self.news()
 
-    def _unpacked(self, data: bytes) -> bytes:
-        assert self._unzip is not None
+    def _unpacked(self, unpack: Callable[[], bytes]) -> bytes:
         try:
-            return self._unzip.decompress(data, _PIECE)
+            return unpack()
         except zlib.error:
             raise ProtocolError("a body that cannot be unpacked") from None
 
