@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.segment import Segment
 from textual.app import App, ComposeResult
-from textual.screen import Screen
+from textual.geometry import Region
 from textual.strip import Strip
 
 from fluxtui.console.themes import DARK, palette
@@ -199,37 +199,36 @@ async def test_click_moves_the_cursor() -> None:
         assert app.names.cursor == top + 2
 
 
-async def test_lines_that_come_and_go_lay_the_screen_out_only_with_the_scroll_bar(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_lines_that_come_and_go_want_a_layout_only_with_the_scroll_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     app = Host()
-    laid_out = 0
-    refresh = Screen._refresh_layout
+    wants = False
+    refresh = Names.refresh
 
-    def counted(self: Screen[None], *args: Any, **options: Any) -> None:
-        nonlocal laid_out
-        laid_out += 1
-        refresh(self, *args, **options)
+    def noted(self: Names, *regions: Region, layout: bool = False, **options: Any) -> Names:
+        nonlocal wants
+        wants = wants or layout
+        return refresh(self, *regions, layout=layout, **options)
 
     async with app.run_test(size=(40, 10)) as pilot:
         names = app.names
-        names.show(numbered(1))
-        await pilot.pause()
-        monkeypatch.setattr(Screen, "_refresh_layout", counted)
-        for count, bar, layouts in (
-            (4, False, 0),
-            (9, False, 0),
-            (40, True, 1),
-            (60, True, 0),
-            (20, True, 0),
-            (3, False, 1),
-        ):
-            laid_out = 0
-            names.show(numbered(count))
-            names.jump(count - 1)
+        while names.container_size.height != 10:
             await pilot.pause()
-            assert (names.show_vertical_scrollbar, min(laid_out, 1)) == (bar, layouts), count
-            assert names.max_scroll_y == max(0, count - 10)
+        monkeypatch.setattr(Names, "refresh", noted)
+        cases = (
+            (4, False, False),
+            (9, False, False),
+            (40, True, True),
+            (60, True, False),
+            (20, True, False),
+            (3, False, True),
+        )
+        for count, bar, layout in cases:
+            wants = False
+            names.show(numbered(count))
+            assert wants == layout, count
+            names.jump(count - 1)
+            while names.show_vertical_scrollbar != bar or names.max_scroll_y != max(0, count - 10):
+                await pilot.pause()
             assert names.scroll_offset.y <= names.max_scroll_y
             if bar:
                 assert names.vertical_scrollbar.window_virtual_size == count
