@@ -213,7 +213,7 @@ class _Watch(Generic[T]):
             "resourceVersion": self._version,
             "timeoutSeconds": str(round(self._timing.stream * random.uniform(1, 2))),
         }
-        lines = LineSplitter()
+        lines = LineSplitter(spares_copies=True)
         async with contextlib.AsyncExitStack() as stack:
             async with self._gate.opening() if self._gate else contextlib.nullcontext():
                 stream = self._client.stream(
