@@ -35,7 +35,7 @@ LOG_HOST = "engine.fluxtui.dev/host"
 """Annotations that our engine puts on the Leases it holds."""
 SKEW = 300.0
 """Seconds a clock of another host may be wrong before an unchanged Lease counts as not renewed at first sight."""
-LATENCY_STEP = 0.01
+LATENCY_STEP = 0.02
 """Seconds by which a latency must change to be news."""
 RENEWALS = 3
 """Durations of a Lease that may pass without a change before it counts as not renewed."""
