@@ -1,7 +1,8 @@
 """Headers as HTTP/2 sends them: packed with HPACK (RFC 7541), in one frame or in several.
 
-What we send uses no table of what was sent before: a request has but a few short headers that are not secrets, and
-packing against a table costs more time than it saves bytes.
+What we send uses the server's table of what was sent before for one header: the authorization, which may have
+thousands of bytes and is the same for all requests. The others are few and short, and to look for them in a table costs
+more time than it saves bytes.
 """
 
 from __future__ import annotations
@@ -19,13 +20,20 @@ LARGEST = 256 << 10
 _PIECES = 32
 """Frames that one block of headers may come in."""
 
-NO_TABLE = b"\x20"
-"""What a connection's first block begins with: we keep no table (RFC 7541, 6.3)."""
+TABLE = 4096
+"""Bytes of the server's table until it says otherwise (RFC 9113, 6.5.2)."""
+_ENTRY = 32
+"""Bytes that an entry takes besides its name and value (RFC 7541, 4.1)."""
+_NO_TABLE = b"\x20"
+"""The table is to be empty and stay so (RFC 7541, 6.3)."""
+_LATEST = b"\xbe"
+"""What came into the table last (RFC 7541, 6.1 and appendix A)."""
 _KNOWN = {
     ":authority": 1, ":path": 4, "accept": 19, "accept-encoding": 16, "authorization": 23, "content-length": 28,
     "content-type": 31, "if-none-match": 41, "user-agent": 58,
 }  # fmt: skip
 """Places of names in the static table (RFC 7541, appendix A)."""
+_AUTHORIZATION = "authorization"
 _METHODS = {"GET": b"\x82", "POST": b"\x83"}
 _HTTPS = b"\x87"
 _REMEMBERED = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
@@ -39,6 +47,32 @@ def packed(method: str, authority: str, target: str, headers: Iterable[tuple[str
     for name, value in headers:
         parts.append(_remembered(name, value) if name in _REMEMBERED else _literal(name, value))
     return b"".join(parts)
+
+
+class Authorization:
+    """Packs the authorization of the requests on one connection, in the order in which they are sent."""
+
+    def __init__(self) -> None:
+        self._kept = ""
+        self._room = TABLE
+        self._news = b""
+
+    def limit(self, size: int) -> None:
+        """The server's table has so many bytes at most."""
+        if size < TABLE:
+            self._kept, self._room, self._news = "", 0, _NO_TABLE
+
+    def packed(self, value: str, rest: bytes) -> bytes:
+        """A request's headers: this one, unless it is empty, and the `packed` rest."""
+        news, self._news = self._news, b""
+        if not value:
+            return news + rest
+        if value == self._kept:
+            return news + rest + _LATEST
+        if len(_AUTHORIZATION) + len(value.encode()) + _ENTRY > self._room:
+            return news + rest + _literal(_AUTHORIZATION, value)
+        self._kept = value
+        return news + rest + _integer(0x40, 6, _KNOWN[_AUTHORIZATION]) + _text(value.encode())
 
 
 def _literal(name: str, value: str) -> bytes:

@@ -42,7 +42,7 @@ class Http2:
         """The answer as soon as it begins. Raises what `failures.FAILURES` names."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.within
-        headers = self._headers(request)
+        authorization, headers = self._headers(request)
         generation = self._generation
         attempt = 0
         while True:
@@ -54,6 +54,7 @@ class Http2:
             is_fresh = session.is_fresh
             exchange = session.begin(
                 headers,
+                authorization,
                 has_body=bool(request.body),
                 limit=max(deadline - loop.time(), 0.0),
                 is_stream=request.is_stream,
@@ -107,11 +108,14 @@ class Http2:
         for session in sessions:
             await session.ended.wait()
 
-    def _headers(self, request: Request) -> bytes:
+    def _headers(self, request: Request) -> tuple[str, bytes]:
+        """The authorization, and all others packed."""
         headers = [(name.lower(), value) for name, value in request.headers]
+        secrets = [value for name, value in headers if name == "authorization"]
+        others = [header for header in headers if header[0] != "authorization"]
         if request.body:
-            headers.append(("content-length", str(len(request.body))))
-        return packed(request.method, self._authority, request.target, headers)
+            others.append(("content-length", str(len(request.body))))
+        return secrets[-1] if secrets else "", packed(request.method, self._authority, request.target, others)
 
     def _open(self, context: ssl.SSLContext | bool) -> Session | None:
         """A connection with room, if there is one; those of another identity take nothing new."""

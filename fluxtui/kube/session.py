@@ -14,7 +14,7 @@ from fluxtui.kube.exchange import STREAM_WINDOW, Exchange
 from fluxtui.kube.exchanges import Exchanges
 from fluxtui.kube.failures import Http1Required, Refused
 from fluxtui.kube.frames import Frame, ProtocolError
-from fluxtui.kube.headerblocks import HeaderBlocks
+from fluxtui.kube.headerblocks import Authorization, HeaderBlocks
 from fluxtui.kube.outbox import Outbox
 from fluxtui.kube.vigil import Vigil
 
@@ -33,6 +33,7 @@ class Session(Above):
         """Set when the connection is closed."""
         self._reader = frames.FrameReader()
         self._blocks = HeaderBlocks()
+        self._authorization = Authorization()
         self._exchanges = Exchanges()
         self._retired = False
         self._limit = _STREAMS
@@ -56,10 +57,20 @@ class Session(Above):
         """Whether another exchange may begin."""
         return not self._retired and len(self._exchanges) < self._limit and self._exchanges.has_numbers
 
-    def begin(self, headers: bytes, *, has_body: bool, limit: float, is_stream: bool, idle: float | None) -> Exchange:
-        """Send a request's `packed` headers; the rest as `Exchange` says. Only while it `has_room`."""
+    def begin(
+        self,
+        headers: bytes,
+        authorization: str,
+        *,
+        has_body: bool,
+        limit: float,
+        is_stream: bool,
+        idle: float | None,
+    ) -> Exchange:
+        """Send a request's `packed` headers and its authorization, if it has one; the rest as `Exchange` says. Only
+        while it `has_room`."""
         stream = self._exchanges.next
-        block = headerblocks.NO_TABLE + headers if self.is_fresh else headers
+        block = self._authorization.packed(authorization, headers)
         exchange = Exchange(self, stream, self._first_window, limit=limit, is_stream=is_stream, idle=idle)
         exchange.is_sent = not has_body
         self._exchanges.add(exchange)
@@ -218,6 +229,8 @@ class Session(Above):
             return
         for name, value in frames.read_settings(got.payload):
             match name:
+                case frames.HEADER_TABLE_SIZE:
+                    self._authorization.limit(value)
                 case frames.MAX_CONCURRENT_STREAMS:
                     self._limit = value
                 case frames.INITIAL_WINDOW_SIZE:

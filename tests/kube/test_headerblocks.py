@@ -5,32 +5,61 @@ from __future__ import annotations
 import pytest
 from hpack import Decoder, NeverIndexedHeaderTuple
 
-from fluxtui.kube.headerblocks import NO_TABLE, packed
+from fluxtui.kube.headerblocks import TABLE, Authorization, packed
 
-REQUEST = [("authorization", "Bearer secret"), ("accept", "application/json"), ("impersonate-user", "jané")]
+REQUEST = [("accept", "application/json"), ("impersonate-user", "jané")]
+TOKEN = "Bearer " + "s" * 2000
+
+
+def read(decoder: Decoder, block: bytes) -> list[tuple[str, str]]:
+    return [(bytes(name).decode(), bytes(value).decode()) for name, value in decoder.decode(block, raw=True)]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
 @pytest.mark.parametrize("length", [0, 1, 126, 127, 128, 254, 255, 256, 16510, 16511, 300000])
 def test_a_library_reads_what_we_pack(method: str, length: int) -> None:
-    decoder = Decoder(max_header_list_size=1 << 20)
-    # What says that we keep no table holds for a server that allows none, too.
-    decoder.max_allowed_table_size = 0
     headers = [*REQUEST, ("x-long", "x" * length)]
-    for start in (NO_TABLE, b""):
-        found = decoder.decode(start + packed(method, "host:1", "/é?a=b", headers), raw=True)
-        assert [(bytes(name).decode(), bytes(value).decode()) for name, value in found] == [
-            (":method", method),
-            (":scheme", "https"),
-            (":authority", "host:1"),
-            (":path", "/é?a=b"),
-            *headers,
-        ]
+    assert read(Decoder(max_header_list_size=1 << 20), packed(method, "host:1", "/é?a=b", headers)) == [
+        (":method", method),
+        (":scheme", "https"),
+        (":authority", "host:1"),
+        (":path", "/é?a=b"),
+        *headers,
+    ]
 
 
-def test_no_table_remembers_a_secret() -> None:
-    decoder = Decoder()
-    found = decoder.decode(NO_TABLE + packed("GET", "host", "/", REQUEST), raw=True)
-    secret = next(each for each in found if each[0] == b"authorization")
-    assert isinstance(secret, NeverIndexedHeaderTuple)
+def test_the_authorization_is_sent_once_as_long_as_it_is_the_same() -> None:
+    decoder, authorization, rest = Decoder(), Authorization(), packed("GET", "host", "/", REQUEST)
+    plain = read(Decoder(), rest)
+    sizes = []
+    for token in (TOKEN, TOKEN, "", TOKEN, "Bearer other", "Bearer other", TOKEN, TOKEN):
+        block = authorization.packed(token, rest)
+        assert read(decoder, block) == [*plain, *([("authorization", token)] if token else [])]
+        sizes.append(len(block) - len(rest))
+    assert sizes[1] == sizes[3] == sizes[5] == sizes[7] == 1
+    assert sizes[2] == 0
+    assert min(sizes[0], sizes[6]) > len(TOKEN)
+    assert authorization.packed("", b"") == b""
+
+
+def test_a_server_with_a_small_table_is_told_each_time() -> None:
+    decoder, authorization = Decoder(), Authorization()
+    read(decoder, authorization.packed(TOKEN, b""))
+    authorization.limit(TABLE)
+    assert len(authorization.packed(TOKEN, b"")) == 1
+    # As RFC 7541, 4.2 has it: what the server has forgotten is named no more, and we say that we know.
+    decoder.max_allowed_table_size = 100
+    authorization.limit(100)
+    for _ in range(3):
+        assert read(decoder, authorization.packed(TOKEN, b"")) == [("authorization", TOKEN)]
     assert not decoder.header_table.dynamic_entries
+
+
+def test_what_fits_into_no_table_is_sent_each_time_and_kept_by_nobody() -> None:
+    decoder, authorization = Decoder(), Authorization()
+    for length in (TABLE - 52, TABLE - 51):
+        token = "Bearer " + "s" * length
+        for _ in range(2):
+            (header,) = decoder.decode(authorization.packed(token, b""), raw=True)
+            assert header == (b"authorization", token.encode())
+            assert isinstance(header, NeverIndexedHeaderTuple) == (length > TABLE - 52)
