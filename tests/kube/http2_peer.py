@@ -90,6 +90,7 @@ class PeerConnection(asyncio.Protocol):
             initial_values={
                 SettingCodes.MAX_CONCURRENT_STREAMS: peer.streams,
                 SettingCodes.INITIAL_WINDOW_SIZE: peer.window,
+                SettingCodes.HEADER_TABLE_SIZE: peer.table,
             },
         )
         self.transport: asyncio.Transport | None = None
@@ -165,9 +166,10 @@ class PeerConnection(asyncio.Protocol):
 class Peer:
     """The server; `handle` is called with each complete request."""
 
-    def __init__(self, streams: int = 100, window: int = 65535) -> None:
+    def __init__(self, streams: int = 100, window: int = 65535, table: int = 4096) -> None:
         self.streams = streams
         self.window = window
+        self.table = table
         self.connections: list[PeerConnection] = []
         self.asked: list[Asked] = []
         self.handle: Callable[[Asked], None] = Asked.answer

@@ -45,6 +45,18 @@ async def test_headers_say_who_and_what(connect: Connect, authority: Authority) 
     assert headers["user-agent"].startswith("fluxtui/")
 
 
+@pytest.mark.parametrize("table", [0, 4096])
+async def test_who_asks_is_told_with_every_request(connect: Connect, table: int) -> None:
+    peer = Peer(table=table)
+    tokens = ["first"] * 3 + ["second"] * 2 + ["first"]
+    async with connect(peer) as client:
+        for token in tokens:
+            await client.request("GET", "/x", headers={"Authorization": f"Bearer {token}"})
+        kept = peer.connections[0].protocol.decoder.header_table.dynamic_entries
+    assert [asked.headers["authorization"] for asked in peer.asked] == [f"Bearer {token}" for token in tokens]
+    assert bool(kept) == bool(table)
+
+
 async def test_bodies_larger_than_the_windows_arrive_both_ways(connect: Connect) -> None:
     body = os.urandom((1 << 20) + 12345)
     peer = Peer()
