@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
 
@@ -77,7 +76,7 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
             place = found
         else:
             place = self._nearest(min(self.cursor, max(0, len(lines) - 1)))
-        self._measure()
+        self.measure()
         self.set_reactive(VirtualList.cursor, place)
         if self.ANCHORED and self.is_attached and 0 <= row < max(1, self.rows):
             self._scroll_row(place - row)
@@ -88,25 +87,6 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
         after = self.current
         if (None if after is None else self.key(after)) != wanted:
             self.post_message(self.Highlighted(self))
-
-    def _measure(self) -> None:
-        """Tell Textual how many lines there are.
-
-        It lays out the whole screen then. Where no scroll bar comes or goes, and the height is not that of the lines,
-        nothing can move, and only the scroll bar is told.
-        """
-        size, known, height = Size(self.columns, len(self.lines)), self.virtual_size, self.container_size.height
-        if self.styles.is_auto_height or (size.height > height) != (known.height > height):
-            self.virtual_size = size
-        elif size != known:
-            self.set_reactive(VirtualList.virtual_size, size)
-            self._scroll_update(size)
-
-    @property
-    def lines_in_sight(self) -> Sequence[L]:
-        """Those that are not scrolled out of it."""
-        top = self.scroll_offset.y
-        return self.lines[top : top + self.rows]
 
     def _keys_in_sight(self) -> list[Hashable]:
         return [self.key(line) for line in self.lines_in_sight]
@@ -124,7 +104,7 @@ class VirtualList(PaintedLines[L], can_focus=True, inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
-        self._measure()
+        self.measure()
         self._keep_in_sight()
 
     def on_focus(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -69,6 +69,25 @@ class PaintedLines(Plain, ScrollView, Generic[L], can_focus=True, inherit_bindin
     def rows(self) -> int:
         """Lines in sight."""
         return self.scrollable_content_region.height
+
+    @property
+    def lines_in_sight(self) -> Sequence[L]:
+        """Those that are not scrolled out of it."""
+        top = self.scroll_offset.y
+        return self.lines[top : top + self.rows]
+
+    def measure(self) -> None:
+        """Tell Textual how many lines there are.
+
+        It lays out the whole screen then. Where no scroll bar comes or goes, and the height is not that of the lines,
+        nothing can move, and only the scroll bar is told.
+        """
+        size, known, height = Size(self.columns, len(self.lines)), self.virtual_size, self.container_size.height
+        if self.styles.is_auto_height or (size.height > height) != (known.height > height):
+            self.virtual_size = size
+        elif size != known:
+            self.set_reactive(PaintedLines.virtual_size, size)
+            self._scroll_update(size)
 
     def check(self, concerns: Callable[[L], bool] = lambda line: True) -> int:
         """Repaint the visible lines whose stamp is another one than when they were painted; how many those are.
