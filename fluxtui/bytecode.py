@@ -42,7 +42,11 @@ def share_compiling() -> None:
     if sys.dont_write_bytecode or (os.cpu_count() or 1) < 2 or os.path.exists(cache_from_source(LAST)):
         return
     parent = os.getpid()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        # No room for another process, or none allowed.
+        return
     if child:
         threading.Thread(target=os.waitpid, args=(child, 0), name="byte code", daemon=True).start()
         return

@@ -79,6 +79,20 @@ def test_a_child_ends_at_once_where_nothing_can_be_written(tmp_path: Path) -> No
     assert share(PYTHONPYCACHEPREFIX=str(file / "below")) == "1"
 
 
+def test_a_start_goes_on_where_no_process_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse() -> int:
+        asked.append(True)
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    bytecode.share_compiling()
+    assert asked
+
+
 @pytest.mark.parametrize("package", bytecode.PACKAGES)
 def test_what_is_compiled_are_packages(package: str) -> None:
     spec = find_spec(package)

@@ -101,7 +101,7 @@ def inventory_of(wire: Wire) -> str:
 def _ids(inventory: bytes) -> str:
     try:
         found = _inventory(inventory)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     if isinstance(found, Entries):
         return "\n".join([entry.id for entry in found.entries or ()])

@@ -99,6 +99,8 @@ class Channel(asyncio.Transport, asyncio.BufferedProtocol):
         """Records, or pieces of them."""
         # In pieces: a BIO keeps as much memory as it ever had to hold.
         for start in range(0, nbytes, _RECORD):
+            if self._below is None:
+                return
             self._incoming.write(self._packed[start : min(start + _RECORD, nbytes)])
             if self._is_shaken:
                 self._read()

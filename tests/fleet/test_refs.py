@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from fluxtui.fleet.mirror import Mirror
 from fluxtui.fleet.refs import Sharing
+from fluxtui.fleet.wire import Wire
 from tests.fleet.objects import flux, ready
 
 
@@ -20,6 +24,14 @@ def test_equal_inventories_of_a_fleet_are_one_text() -> None:
         rows.append(mirror.rows[ref])
     assert rows[0].inventory.count("\n") == 2
     assert rows[0].inventory is rows[1].inventory
+
+
+@pytest.mark.parametrize("inventory", [b'{"entries":[{"id":"a\xff_b_c_D"}]}', b'{"entries":3}', b'"x"', b"null"])
+def test_an_inventory_that_can_not_be_read_costs_nothing_else(inventory: bytes) -> None:
+    mirror = Mirror()
+    wire = b'{"apiVersion":"kustomize.toolkit.fluxcd.io/v1","kind":"Kustomization","metadata":{"name":"apps"},"status":'
+    (ref,) = mirror.upsert("eu", [msgspec.json.decode(wire + b'{"inventory":' + inventory + b"}}", type=Wire)])
+    assert mirror.rows[ref].inventory == ""
 
 
 def test_what_comes_again_and_again_stays_shared_and_what_does_not_is_forgotten() -> None:

@@ -60,6 +60,23 @@ def test_a_dial_that_is_cancelled_leaves_no_connection(
     gc.collect()
 
 
+async def test_what_is_no_tls_is_named_however_much_it_says(authority: Authority) -> None:
+    context = ssl.create_default_context(cadata=authority.certificate.decode())
+    reasons = []
+    for size in (100, 60_000):
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, size: int = size) -> None:
+            writer.write(b"x" * size)
+            await swallow(reader, writer)
+
+        async with streams(talk) as port:
+            with pytest.raises(ssl.SSLError) as caught:
+                await dial("127.0.0.1", port, context, "", Session)
+        reasons.append(caught.value.reason)
+    assert reasons[0]
+    assert reasons[0] == reasons[1]
+
+
 async def test_one_dials_for_all_who_wait_and_all_hear_of_its_failure(authority: Authority) -> None:
     dialled = 0
 

@@ -16,7 +16,8 @@ from textual.widget import Widget
 class Plain(Widget):
     """A widget whose `render_line` gives its whole lines, or lines without the cells of the scroll bar.
 
-    Where its styles want more around them, it is painted as any widget is.
+    Where its styles want more around them, it is painted as any widget is. What lies beneath it changes with themes and
+    classes only, not with inline styles of the widgets around it.
     """
 
     _beneath: tuple[Color, Style] | None = None
