@@ -15,6 +15,7 @@ from fluxtui import bytecode
 SHARE = """
 import os, sys, threading
 from fluxtui import bytecode
+os.cpu_count = lambda: 2
 bytecode.PACKAGES = ("fluxtui.console.tabs", "fluxtui.console.widgets")
 bytecode.share_compiling()
 children = [thread for thread in threading.enumerate() if thread.name == "byte code"]
@@ -40,12 +41,6 @@ def share(**environment: str) -> str:
 def modules(folder: Path) -> set[str]:
     """Names of the compiled modules anywhere below a folder."""
     return {path.name.partition(".")[0] for path in folder.rglob("*.pyc")}
-
-
-@pytest.fixture(autouse=True)
-def _two_cores() -> None:
-    if (os.cpu_count() or 1) < 2:
-        pytest.skip("there is one core: nothing is shared")
 
 
 def test_a_child_compiles_what_has_no_byte_code(tmp_path: Path) -> None:
@@ -87,6 +82,7 @@ def test_a_start_goes_on_where_no_process_can_be_made(tmp_path: Path, monkeypatc
         raise BlockingIOError
 
     monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
     bytecode.share_compiling()

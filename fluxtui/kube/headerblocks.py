@@ -11,6 +11,8 @@ import functools
 from collections.abc import Iterable
 
 from hpack import Decoder, HPACKError
+from hpack.hpack import encode_integer
+from hpack.table import HeaderTable
 
 from fluxtui.kube import frames
 from fluxtui.kube.frames import Frame, ProtocolError
@@ -28,10 +30,7 @@ _NO_TABLE = b"\x20"
 """The table is to be empty and stay so (RFC 7541, 6.3)."""
 _LATEST = b"\xbe"
 """What came into the table last (RFC 7541, 6.1 and appendix A)."""
-_KNOWN = {
-    ":authority": 1, ":path": 4, "accept": 19, "accept-encoding": 16, "authorization": 23, "content-length": 28,
-    "content-type": 31, "if-none-match": 41, "user-agent": 58,
-}  # fmt: skip
+_KNOWN = {name.decode(): place for place, (name, _) in reversed([*enumerate(HeaderTable.STATIC_TABLE, 1)])}
 """Places of names in the static table (RFC 7541, appendix A)."""
 _AUTHORIZATION = "authorization"
 _METHODS = {"GET": b"\x82", "POST": b"\x83"}
@@ -91,15 +90,8 @@ def _text(text: bytes) -> bytes:
 
 def _integer(flags: int, bits: int, value: int) -> bytes:
     """RFC 7541, 5.1."""
-    most = (1 << bits) - 1
-    if value < most:
-        return bytes((flags | value,))
-    made = bytearray((flags | most,))
-    value -= most
-    while value >= 0x80:
-        made.append(0x80 | value & 0x7F)
-        value >>= 7
-    made.append(value)
+    made = encode_integer(value, bits)
+    made[0] |= flags
     return bytes(made)
 
 

@@ -37,7 +37,6 @@ def test_without_its_package_the_option_says_what_to_install(monkeypatch: pytest
 async def test_the_yaml_of_a_kept_object_asks_nothing_and_tells_its_age_while_its_cluster_is_silent(
     sandbox_fleet: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("zstandard", reason="zstandard is not installed (pip install 'fluxtui[zstd]')")
     quick = functools.partial(Liveness, quiet=0.3, patience=3.0, max_pause=0.5)
     monkeypatch.setattr("fluxtui.kube.connection.Liveness", quick)
     fleet = await sandbox_fleet("prod-eu")

@@ -41,3 +41,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookout, "LEASES_EVERY", 0.2)
     quick = functools.partial(Liveness, quiet=0.3, patience=3.0, max_pause=0.5)
     monkeypatch.setattr("fluxtui.kube.connection.Liveness", quick)
+
+
+@pytest.fixture
+def soon_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silence of half a second is a loss."""
+    for module in ("states", "mirror", "collector"):
+        monkeypatch.setattr(f"fluxtui.fleet.{module}.LOST_AFTER", 0.5)

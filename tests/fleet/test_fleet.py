@@ -158,11 +158,8 @@ async def test_a_cluster_that_refuses_us_is_denied_and_recovers(start: Start) ->
         await eventually(lambda: phase(fleet) is Phase.LIVE)
 
 
-async def test_a_kind_that_is_not_heard_any_more_degrades_its_cluster(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("states", "mirror", "collector"):
-        monkeypatch.setattr(f"fluxtui.fleet.{module}.LOST_AFTER", 0.5)
+@pytest.mark.usefixtures("soon_lost")
+async def test_a_kind_that_is_not_heard_any_more_degrades_its_cluster(start: Start) -> None:
     _, client = await start("east")
     await create(client, flux("ks", "apps", ready(), spec=KS))
     async with running(client.context) as fleet:
@@ -184,13 +181,9 @@ async def test_a_kind_that_is_not_heard_any_more_degrades_its_cluster(
         assert fleet.mirror.clusters["east"].silent == ()
 
 
+@pytest.mark.usefixtures("soon_lost")
 @pytest.mark.parametrize("fault", ["refuse", "error", "freeze"])
-async def test_a_cluster_that_dies_is_unreachable_and_comes_back_without_ghosts(
-    start: Start, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fluxtui.fleet.states.LOST_AFTER", 0.5)
-    monkeypatch.setattr("fluxtui.fleet.mirror.LOST_AFTER", 0.5)
-    monkeypatch.setattr("fluxtui.fleet.collector.LOST_AFTER", 0.5)
+async def test_a_cluster_that_dies_is_unreachable_and_comes_back_without_ghosts(start: Start, fault: str) -> None:
     cluster, client = await start("east")
     _, west = await start("west")
     for name in ("stays", "goes"):

@@ -23,8 +23,6 @@ from tests.fleet.conftest import Start
 from tests.fleet.live import KS, applied, create, names, phase, running
 from tests.fleet.objects import flux, ready, ref
 
-pytest.importorskip("zstandard", reason="zstandard is not installed (pip install 'fluxtui[zstd]')")
-
 KEEPS = Settings(console=ConsoleSettings(keep_objects=True))
 APPS = ref("ks", "apps", "east")
 
@@ -107,12 +105,8 @@ async def test_what_is_kept_follows_the_object_and_asks_nothing(start: Start) ->
         assert not len(fleet.mirror.manifests)
 
 
-@pytest.mark.usefixtures("quick")
-async def test_what_is_kept_of_a_silent_cluster_tells_since_when_and_a_new_list_leaves_no_ghosts(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("collector", "mirror", "states"):
-        monkeypatch.setattr(f"fluxtui.fleet.{module}.LOST_AFTER", 0.5)
+@pytest.mark.usefixtures("quick", "soon_lost")
+async def test_what_is_kept_of_a_silent_cluster_tells_since_when_and_a_new_list_leaves_no_ghosts(start: Start) -> None:
     cluster, client = await start("east")
     goes = ref("ks", "goes", "east")
     for name in ("apps", "goes"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from fluxtui.kube.client import Client
 from fluxtui.kube.errors import Silent, Unreachable
 from fluxtui.kube.liveness import Liveness
 from fluxtui.kube.session import Session
+from fluxtui.kube.transport import Stream
 from tests.kube.http2_peer import HELLO, Asked, Connect, Peer, hold, next_chunk
 from tests.kube.support import until
 
@@ -151,12 +154,18 @@ async def test_a_slow_answer_costs_no_connection(connect: Connect) -> None:
         assert len(peer.connections) == 1
 
 
-async def test_a_frozen_server_is_noticed_by_the_question_for_its_life(connect: Connect) -> None:
-    peer = Peer()
+@asynccontextmanager
+async def quiet_stream(connect: Connect, peer: Peer, liveness: Liveness) -> AsyncIterator[tuple[Client, Stream]]:
+    """A stream that has begun, of a server that says no more by itself."""
     peer.handle = hold
-    liveness = Liveness(quiet=0.1, patience=1, max_pause=0.1)
     async with connect(peer, liveness=liveness) as client, client.stream("/watch") as stream:
         assert await next_chunk(stream) == b"first\n"
+        yield client, stream
+
+
+async def test_a_frozen_server_is_noticed_by_the_question_for_its_life(connect: Connect) -> None:
+    peer, liveness = Peer(), Liveness(quiet=0.1, patience=1, max_pause=0.1)
+    async with quiet_stream(connect, peer, liveness) as (client, stream):
         peer.frozen = True
         with pytest.raises(Unreachable, match=r"no answer within 1 s"):
             await next_chunk(stream)
@@ -166,11 +175,8 @@ async def test_a_frozen_server_is_noticed_by_the_question_for_its_life(connect: 
 
 
 async def test_a_quiet_server_is_asked_for_nothing_but_a_sign_of_life(connect: Connect) -> None:
-    peer = Peer()
-    peer.handle = hold
-    liveness = Liveness(quiet=0.05, patience=60)
-    async with connect(peer, liveness=liveness) as client, client.stream("/watch") as stream:
-        assert await next_chunk(stream) == b"first\n"
+    peer, liveness = Peer(), Liveness(quiet=0.05, patience=60)
+    async with quiet_stream(connect, peer, liveness):
         heard = liveness.last_heard
         await until(lambda: peer.connections[0].pings >= 3)
         await until(lambda: liveness.last_heard > heard)
@@ -179,11 +185,8 @@ async def test_a_quiet_server_is_asked_for_nothing_but_a_sign_of_life(connect: C
 
 
 async def test_a_connection_that_ends_instead_of_a_sign_of_life_was_cut(connect: Connect) -> None:
-    peer = Peer()
-    peer.handle = hold
-    liveness = Liveness(quiet=0.05, patience=60)
-    async with connect(peer, liveness=liveness) as client, client.stream("/watch") as stream:
-        assert await next_chunk(stream) == b"first\n"
+    peer, liveness = Peer(), Liveness(quiet=0.05, patience=60)
+    async with quiet_stream(connect, peer, liveness) as (client, stream):
         peer.frozen = True
         await until(lambda: _sessions(client)[0].vigil._sign is not None)
         transport = peer.connections[0].transport
